@@ -1,0 +1,1 @@
+//! (opens in a moment)
