@@ -5,6 +5,9 @@
 //! the client cannot reach; untrusted text is never searched for an address.
 #![forbid(unsafe_code)]
 
+mod message;
+mod servers;
+
 use fairban_types::{Event, Time};
 
 /// How one line was read.

@@ -7,6 +7,7 @@
 mod decision;
 mod duration;
 mod event;
+mod format;
 mod kind;
 mod net;
 mod policy;
@@ -16,6 +17,7 @@ mod time;
 pub use decision::{Action, Code, Decision, Diagnosis, Effect, Evidence, Origin};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use event::{Event, Service, ServiceSet, Witness};
+pub use format::CustomFormat;
 pub use kind::EventKind;
 pub use net::{network_of, single, subtract};
 pub use policy::{
