@@ -159,7 +159,8 @@ impl FromStr for Code {
 
     /// Forgives what is misheard: lower case, O for 0, I and L for 1, a missing or added hyphen.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || format!("'{}' is not a reference code such as K7Q2-M9XD", text.chars().take(40).collect::<String>());
+        let wrong =
+            || format!("'{}' is not a reference code such as K7Q2-M9XD", text.chars().take(40).collect::<String>());
         let mut number = 0;
         let mut letters = 0;
         for byte in text.trim().bytes().filter(|byte| *byte != b'-' && *byte != b' ') {

@@ -50,9 +50,13 @@ mod tests {
 
     #[test]
     fn reads_what_it_shows() {
-        for (text, secs, shown) in
-            [("30m", 1800, "30m"), ("1h30m", 5400, "1h30m"), ("2w", 1_209_600, "14d"), ("90s", 90, "1m30s"), ("0s", 0, "0s")]
-        {
+        for (text, secs, shown) in [
+            ("30m", 1800, "30m"),
+            ("1h30m", 5400, "1h30m"),
+            ("2w", 1_209_600, "14d"),
+            ("90s", 90, "1m30s"),
+            ("0s", 0, "0s"),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs(secs)));
             assert_eq!(format_duration(Duration::from_secs(secs)), shown);
         }

@@ -132,12 +132,18 @@ impl EventKind {
     /// What the kind means, for the generated reference.
     pub const fn meaning(self) -> &'static str {
         match self {
-            EventKind::LoginFailed => "a wrong password, or any other refused authentication of an account that may exist",
+            EventKind::LoginFailed => {
+                "a wrong password, or any other refused authentication of an account that may exist"
+            }
             EventKind::LoginUnknownAccount => "a sign-in to an account that the server says does not exist",
             EventKind::LoginSucceeded => "a sign-in with success",
             EventKind::LoginRefused => "a sign-in refused by policy (Fairban's own answer among them); never scored",
-            EventKind::PlaintextRefused => "a sign-in over an unencrypted connection where the server demands TLS; the password was not checked",
-            EventKind::RelayDenied => "an attempt to send to a domain that the server does not serve, without being allowed to",
+            EventKind::PlaintextRefused => {
+                "a sign-in over an unencrypted connection where the server demands TLS; the password was not checked"
+            }
+            EventKind::RelayDenied => {
+                "an attempt to send to a domain that the server does not serve, without being allowed to"
+            }
             EventKind::RelayAllowed => "mail for another domain accepted from a client that may relay",
             EventKind::RecipientUnknown => "a recipient that does not exist here",
             EventKind::RecipientAccepted => "a message accepted from a client that did not sign in",
@@ -146,15 +152,21 @@ impl EventKind {
             EventKind::Virus => "a message judged a virus",
             EventKind::ContentRejected => "a message refused by a header, body or content check",
             EventKind::AttachmentBlocked => "a message refused for a forbidden attachment",
-            EventKind::PartialMessage => "a message in fragments (message/partial), which hides attachments from checks",
+            EventKind::PartialMessage => {
+                "a message in fragments (message/partial), which hides attachments from checks"
+            }
             EventKind::DnsblListed => "a client refused because a DNS block list lists it",
             EventKind::SpfFailed => "a sender refused because SPF, DKIM or DMARC failed",
-            EventKind::PolicyRejected => "a client refused or deferred by a policy service or milter for no nearer reason",
+            EventKind::PolicyRejected => {
+                "a client refused or deferred by a policy service or milter for no nearer reason"
+            }
             EventKind::Greylisted => "a client asked to come back later by greylisting; never scored by default",
             EventKind::HeloRejected => "a HELO name that the server refuses",
             EventKind::SenderRejected => "a return-path that the server refuses",
             EventKind::ClientRejected => "a client refused by name or address (access map, no reverse DNS)",
-            EventKind::SyntaxError => "a protocol error: an unknown command, a malformed argument, another protocol, commands sent too early",
+            EventKind::SyntaxError => {
+                "a protocol error: an unknown command, a malformed argument, another protocol, commands sent too early"
+            }
             EventKind::MessageTooBig => "a message over the size limit",
             EventKind::RateExceeded => "a limit on connections, commands, recipients or errors exceeded",
             EventKind::ConnectionAborted => "a connection dropped without a sign-in or mail, or in the middle of one",

@@ -191,9 +191,13 @@ impl Rule {
     /// The rule as a sentence, for receipts: `5 × login_failed 50 … reach 250 points within 20m`.
     pub fn in_words(&self) -> String {
         let points: Vec<String> = self.points.iter().map(|(kind, points)| format!("{kind} {points}")).collect();
-        let services: Vec<&str> =
-            Service::ALL.iter().filter(|service| self.services.contains(**service)).map(|service| service.as_str()).collect();
-        let on = if services.len() == Service::ALL.len() { String::new() } else { format!(" on {}", services.join(", ")) };
+        let services: Vec<&str> = Service::ALL
+            .iter()
+            .filter(|service| self.services.contains(**service))
+            .map(|service| service.as_str())
+            .collect();
+        let on =
+            if services.len() == Service::ALL.len() { String::new() } else { format!(" on {}", services.join(", ")) };
         format!(
             "{}{on}: {} points within {} block the {}{}",
             points.join(", "),

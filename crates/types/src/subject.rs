@@ -109,7 +109,14 @@ mod tests {
 
     #[test]
     fn reads_what_it_shows() {
-        for text in ["192.0.2.7", "192.0.2.0/24", "2001:db8::/64", "alice@example.test", "alice from 192.0.2.7", "bob from 2001:db8::/64"] {
+        for text in [
+            "192.0.2.7",
+            "192.0.2.0/24",
+            "2001:db8::/64",
+            "alice@example.test",
+            "alice from 192.0.2.7",
+            "bob from 2001:db8::/64",
+        ] {
             assert_eq!(text.parse::<Subject>().unwrap().to_string(), text);
         }
         assert_eq!("192.0.2.7/24".parse::<Subject>().unwrap().to_string(), "192.0.2.0/24");
