@@ -1,1 +1,30 @@
-//! (opens in a moment)
+//! Scoring, blocks and verdicts: a state machine that takes events and the time, and says what is decided.
+//!
+//! [`Engine::step`] takes one event and appends what follows from it; [`Engine::verdict`] answers a mail server's
+//! question. The same input gives the same decisions, to the byte.
+//!
+//! This crate must not read a clock, use randomness in a decision, store anything, do I/O or run async code.
+#![forbid(unsafe_code)]
+
+mod diagnosis;
+mod engine;
+mod entry;
+mod familiar;
+mod guard;
+mod hash;
+mod ladder;
+mod manual;
+mod members;
+mod recall;
+mod records;
+mod rules;
+mod standing;
+mod verdict;
+mod widen;
+mod witness;
+
+pub use engine::{Engine, Outcome};
+pub use familiar::Familiarity;
+pub use ladder::Offence;
+pub use manual::Refusal;
+pub use verdict::{Question, Score, Verdict};

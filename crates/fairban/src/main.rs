@@ -1,3 +1,59 @@
-fn main() {
-    println!("Hello, world!");
+//! The program: composes the rooms and speaks to people. See `cli` for what it can do.
+#![forbid(unsafe_code)]
+// Telling people is this crate's work.
+#![allow(clippy::print_stdout)]
+
+mod check;
+mod cli;
+mod control;
+mod daemon;
+mod lines;
+mod parse_command;
+mod replay;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit status: 0 done, 1 the answer is no, 2 wrong use, 3 cannot reach the daemon.
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let status = error.downcast_ref::<show::Exit>().map_or(2, |exit| exit.status);
+            eprintln!("fairban: {}", show::safe(&format!("{error:#}")));
+            ExitCode::from(status)
+        }
+    }
+}
+
+/// Who pipes into `head` does not want to read of it.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let broken = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(broken)
+}
+
+fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
+    use cli::Command;
+    match cli.command {
+        Command::Run(args) => daemon::run(args, cli.control),
+        Command::Check(args) => check::run(&args),
+        Command::Parse(args) => parse_command::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Completions { shell } => cli::completions(shell),
+        Command::Manual { folder } => cli::manual(&folder),
+        Command::Reference => {
+            print!("{}", fairban_config::reference());
+            Ok(ExitCode::SUCCESS)
+        }
+        command => control::client::run(command, cli.control),
+    }
 }

@@ -5,10 +5,22 @@
 //! the client cannot reach; untrusted text is never searched for an address.
 #![forbid(unsafe_code)]
 
+mod custom;
+mod dovecot;
+mod exim;
 mod message;
+mod parser;
+mod postfix;
+mod prefix;
+mod repeated;
+mod scan;
 mod servers;
 
 use fairban_types::{Event, Time};
+use jiff::tz::TimeZone;
+
+pub use custom::{CustomError, ExampleResult, Formats, Problem};
+pub use parser::{LINE_LEN_MAX, Parser};
 
 /// How one line was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,4 +55,6 @@ pub struct Context {
     pub reference: Time,
     /// The year of years-less dates, if it is known (`--year`).
     pub year: Option<i16>,
+    /// The zone of time stamps that name none.
+    pub zone: TimeZone,
 }

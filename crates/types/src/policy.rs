@@ -181,6 +181,9 @@ pub struct Rule {
     /// Whether failures of an account at a network familiar to it are left out, and a success takes back the account's
     /// failures before it. (A rule whose subject is a pair counts only those failures instead.)
     pub spares_familiar: bool,
+    /// Whether a success of the subject (of the account, where that is scored) spends what it scored before: only
+    /// failures in a row count.
+    pub resets_on_success: bool,
     /// How the block is felt.
     pub effect: Effect,
     /// How long it lasts.
@@ -199,12 +202,13 @@ impl Rule {
         let on =
             if services.len() == Service::ALL.len() { String::new() } else { format!(" on {}", services.join(", ")) };
         format!(
-            "{}{on}: {} points within {} block the {}{}",
+            "{}{on}: {} points within {} block the {}{}{}",
             points.join(", "),
             self.threshold,
             format_duration(self.period),
             self.subject.as_str(),
-            if self.repeats == Repeats::Once { "; the same again counts once" } else { "" }
+            if self.repeats == Repeats::Once { "; the same again counts once" } else { "" },
+            if self.resets_on_success { "; a success starts from nothing" } else { "" }
         )
     }
 }

@@ -1,0 +1,86 @@
+//! What single keys cannot tell: whether the settings agree with each other.
+
+use fairban_types::Effect;
+
+use super::{Draft, servers};
+use crate::profile;
+use crate::reader::Reader;
+use crate::settings::EnforceMode;
+use crate::tree::Table;
+
+pub(super) fn check(draft: &Draft, document: &Table, reader: &mut Reader) {
+    if reader.problem_count() > 0 {
+        return;
+    }
+    check_widen(draft, document, reader);
+    check_asking(draft, document, reader);
+    check_rules(draft, document, reader);
+}
+
+fn check_widen(draft: &Draft, document: &Table, reader: &mut Reader) {
+    let widen = &draft.widen;
+    let address = draft.config.policy.address;
+    let pairs = [
+        ("ipv4_prefix", widen.policy.ipv4_prefix, address.ipv4_prefix),
+        ("ipv6_prefix", widen.policy.ipv6_prefix, address.ipv6_prefix),
+    ];
+    for (key, wide, narrow) in pairs {
+        if widen.enabled && wide >= narrow {
+            let path = laid_over(document, ["widen", key], ["address", key]);
+            problem(
+                document,
+                &path,
+                reader,
+                format!("the networks of [widen] (/{wide}) must be wider than those of [address] (/{narrow})"),
+            );
+        }
+    }
+    if widen.enabled && widen.policy.failures < widen.policy.addresses {
+        let addresses = widen.policy.addresses;
+        warn(
+            document,
+            &["widen", "failures"],
+            reader,
+            format!("{addresses} addresses fail that often anyway: the number of addresses alone decides"),
+        );
+    }
+}
+
+/// Claiming that somebody asks keeps addresses with familiar accounts out of the kernel set.
+fn check_asking(draft: &Draft, document: &Table, reader: &mut Reader) {
+    if draft.mail_servers_ask == Some(true) && servers::AUTH_POLICY_LACKS.is_some() {
+        let message =
+            "this version answers no mail server, so addresses with familiar accounts will not be blocked by anyone";
+        warn(document, &["mail_servers_ask"], reader, message.to_owned());
+    }
+}
+
+fn check_rules(draft: &Draft, document: &Table, reader: &mut Reader) {
+    let rules = &draft.config.policy.rules;
+    if rules.is_empty() {
+        warn(document, &["rule"], reader, "every rule is turned off: nothing will ever be blocked".to_owned());
+        return;
+    }
+    let acts = draft.config.enforce.mode != EnforceMode::Observe;
+    if acts && rules.iter().all(|rule| rule.effect == Effect::Observe) {
+        warn(document, &["rule"], reader, "every rule only observes: nothing will ever be blocked".to_owned());
+    }
+}
+
+/// The path that the operator wrote, of two that disagree.
+fn laid_over<'a>(document: &Table, one: [&'a str; 2], other: [&'a str; 2]) -> [&'a str; 2] {
+    let is_own = |path: &[&str]| document.find(path).is_some_and(|entry| !profile::is_profile(&entry.item.at));
+    if !is_own(&one) && is_own(&other) { other } else { one }
+}
+
+fn problem(document: &Table, path: &[&str], reader: &mut Reader, message: String) {
+    if let Some(entry) = document.find(path) {
+        reader.within(&path.join("."), |reader| reader.problem(&entry.item.at, message));
+    }
+}
+
+fn warn(document: &Table, path: &[&str], reader: &mut Reader, message: String) {
+    if let Some(entry) = document.find(path) {
+        reader.within(&path.join("."), |reader| reader.warn(&entry.item.at, message));
+    }
+}

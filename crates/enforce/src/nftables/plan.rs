@@ -1,0 +1,272 @@
+//! What is wanted, and the transactions that bring the kernel there.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::cover::{Cover, Expiry, Piece, Reshape};
+use super::sets::{self, Removal, Role, Set, Shown, Span};
+use super::transaction::Transaction;
+use crate::element::{Family, bounds, canonical, is_single};
+use crate::{Change, Difference, Element, Layout};
+
+/// Ends that differ by less are the same.
+const TOLERANCE: Duration = Duration::from_secs(2);
+
+/// The wanted ranges. Single addresses are not kept: each change of one stands for itself, and a million of them would
+/// be held in memory a second time.
+pub(super) struct Plan {
+    never: [Cover; 2],
+    nets: [Cover; 2],
+}
+
+/// Changes in the form in which the sets take them, the last word on each network only.
+#[derive(Default)]
+pub(super) struct Edits {
+    singles: HashMap<IpNet, Option<Expiry>>,
+    nets: HashMap<IpNet, Option<Expiry>>,
+    never: HashMap<IpNet, Option<Expiry>>,
+}
+
+impl Edits {
+    pub(super) fn new(now: Duration, changes: &[Change]) -> Self {
+        let mut edits = Edits::default();
+        for change in changes {
+            match change {
+                Change::Add(element) => {
+                    let expiry = Expiry::new(now, element.timeout);
+                    edits.block(canonical(element.net), (!expiry.is_over(now)).then_some(expiry));
+                }
+                Change::Remove(net) => edits.block(canonical(*net), None),
+                Change::AddNever(net) => drop(edits.never.insert(canonical(*net), Some(Expiry::PERMANENT))),
+                Change::RemoveNever(net) => drop(edits.never.insert(canonical(*net), None)),
+            }
+        }
+        edits
+    }
+
+    fn block(&mut self, net: IpNet, expiry: Option<Expiry>) {
+        let edits = if is_single(&net) { &mut self.singles } else { &mut self.nets };
+        edits.insert(net, expiry);
+    }
+
+    /// The networks that are newly blocked.
+    pub(super) fn added(&self) -> impl Iterator<Item = IpNet> + '_ {
+        self.singles.iter().chain(&self.nets).filter(|(_, expiry)| expiry.is_some()).map(|(net, _)| *net)
+    }
+}
+
+fn of_family(edits: &HashMap<IpNet, Option<Expiry>>, family: Family) -> Vec<(IpNet, Option<Expiry>)> {
+    edits.iter().filter(|(net, _)| Family::of(net) == family).map(|(net, expiry)| (*net, *expiry)).collect()
+}
+
+fn number(net: &IpNet) -> u128 {
+    bounds(net).0
+}
+
+/// How to write a transaction for this kernel and table.
+#[derive(Clone, Copy)]
+pub(super) struct Pen<'a> {
+    layout: &'a Layout,
+    removal: Removal,
+    now: Duration,
+}
+
+impl<'a> Pen<'a> {
+    pub(super) fn new(layout: &'a Layout, removal: Removal, now: Duration) -> Self {
+        Pen { layout, removal, now }
+    }
+
+    fn add(self, tx: &mut Transaction, set: Set, spans: impl IntoIterator<Item = Span>) {
+        sets::add(tx, &self.layout.table, set, spans);
+    }
+
+    fn remove(self, tx: &mut Transaction, set: Set, spans: &[Span]) {
+        sets::remove(tx, self.removal, &self.layout.table, set, spans.iter().copied());
+    }
+
+    fn spans<'p>(self, pieces: impl IntoIterator<Item = &'p Piece>) -> Vec<Span> {
+        pieces.into_iter().map(|piece| Span::of(piece, self.now)).collect()
+    }
+}
+
+impl Plan {
+    pub(super) fn new() -> Self {
+        Plan { never: Family::BOTH.map(Cover::new), nets: Family::BOTH.map(Cover::new) }
+    }
+
+    fn cover(&mut self, set: Set) -> &mut Cover {
+        let covers = if set.role == Role::Never { &mut self.never } else { &mut self.nets };
+        &mut covers[set.family as usize]
+    }
+
+    /// Whether the address passes whatever else is said.
+    pub(super) fn spares(&self, address: IpAddr) -> bool {
+        let net = IpNet::from(address);
+        self.never[Family::of(&net) as usize].covers(&net)
+    }
+
+    /// Takes the edits into what is wanted, and writes what they change. The never-block list comes first, so that
+    /// nothing that it covers is dropped in between, should there be more than one batch.
+    pub(super) fn edit(&mut self, pen: Pen<'_>, edits: &Edits) -> Transaction {
+        let mut tx = Transaction::new();
+        for set in Set::ALL {
+            if set.is_ranges() {
+                let changes = of_family(if set.role == Role::Never { &edits.never } else { &edits.nets }, set.family);
+                let Reshape { gone, new } = self.cover(set).change(pen.now, &changes);
+                pen.remove(&mut tx, set, &pen.spans(&gone));
+                pen.add(&mut tx, set, pen.spans(&new));
+            } else {
+                write_singles(&mut tx, pen, set, edits);
+            }
+        }
+        tx
+    }
+
+    /// Writes the edits of single addresses, and all ranges anew.
+    pub(super) fn refill(&mut self, pen: Pen<'_>, edits: &Edits) -> Transaction {
+        let mut tx = Transaction::new();
+        for set in Set::ALL {
+            if set.is_ranges() {
+                sets::empty(&mut tx, &pen.layout.table, set);
+                let spans = pen.spans(self.cover(set).pieces());
+                pen.add(&mut tx, set, spans);
+            } else {
+                write_singles(&mut tx, pen, set, edits);
+            }
+        }
+        tx
+    }
+
+    /// Begins anew with what is wanted.
+    pub(super) fn replace(&mut self, now: Duration, want: &[Element], never: &[IpNet]) -> Singles {
+        let mut singles = Singles::default();
+        let mut nets: [HashMap<IpNet, Expiry>; 2] = Default::default();
+        for element in want {
+            let (net, expiry) = (canonical(element.net), Expiry::new(now, element.timeout));
+            if expiry.is_over(now) {
+                continue;
+            }
+            let family = Family::of(&net) as usize;
+            if is_single(&net) {
+                singles.0[family].insert(number(&net), expiry);
+            } else {
+                nets[family].insert(net, expiry);
+            }
+        }
+        let never: Vec<IpNet> = never.iter().copied().map(canonical).collect();
+        for (family, nets) in Family::BOTH.into_iter().zip(nets) {
+            self.nets[family as usize].replace(nets);
+            let never = never.iter().filter(|net| Family::of(net) == family).map(|net| (*net, Expiry::PERMANENT));
+            self.never[family as usize].replace(never);
+        }
+        singles
+    }
+
+    /// Writes everything into sets that are empty. Returns how many elements.
+    pub(super) fn fill(&mut self, tx: &mut Transaction, pen: Pen<'_>, singles: &Singles) -> usize {
+        let mut count = 0;
+        for set in Set::ALL {
+            let spans = self.wanted(pen, set, singles);
+            count += spans.len();
+            pen.add(tx, set, spans);
+        }
+        count
+    }
+
+    fn wanted(&mut self, pen: Pen<'_>, set: Set, singles: &Singles) -> Vec<Span> {
+        if set.is_ranges() {
+            return pen.spans(self.cover(set).pieces());
+        }
+        let singles = &singles.0[set.family as usize];
+        singles.iter().map(|(number, expiry)| Span::single(*number, expiry.remaining(pen.now))).collect()
+    }
+
+    /// Writes what changes a set from what was found in it to what is wanted. Returns what was put in.
+    pub(super) fn mend(
+        &mut self,
+        tx: &mut Transaction,
+        pen: Pen<'_>,
+        set: Set,
+        singles: &Singles,
+        found: &[Shown],
+        difference: &mut Difference,
+    ) -> Vec<Span> {
+        let mut found = pair_up(set, found);
+        let mut gone = Vec::new();
+        let mut new = Vec::new();
+        for span in self.wanted(pen, set, singles) {
+            match found.remove(&span.first) {
+                Some(there) if there.last == span.last && is_same_end(there.timeout, span.timeout) => continue,
+                Some(there) if there.last == span.last => {
+                    difference.changed += 1;
+                    gone.push(there);
+                }
+                Some(there) => {
+                    difference.surplus += 1;
+                    difference.missing += 1;
+                    gone.push(there);
+                }
+                None => difference.missing += 1,
+            }
+            new.push(span);
+        }
+        // What is about to end by itself is no difference, but it must not stand in the way of a range.
+        let ends_soon = |span: &Span| !set.is_ranges() && span.timeout.is_some_and(|left| left < TOLERANCE);
+        let surplus: Vec<Span> = found.into_values().filter(|span| !ends_soon(span)).collect();
+        difference.surplus += surplus.len();
+        gone.extend(surplus);
+        pen.remove(tx, set, &gone);
+        pen.add(tx, set, new.iter().copied());
+        new
+    }
+}
+
+fn write_singles(tx: &mut Transaction, pen: Pen<'_>, set: Set, edits: &Edits) {
+    let singles = of_family(&edits.singles, set.family);
+    // Taken out even before being put in again: kernels differ in whether the latter gives a new end, and none makes a
+    // permanent element end.
+    let gone: Vec<Span> = singles.iter().map(|(net, _)| Span::single(number(net), None)).collect();
+    pen.remove(tx, set, &gone);
+    let new = singles
+        .iter()
+        .filter_map(|(net, expiry)| expiry.map(|expiry| Span::single(number(net), expiry.remaining(pen.now))));
+    pen.add(tx, set, new);
+}
+
+/// The wanted single addresses of each family.
+#[derive(Default)]
+pub(super) struct Singles([HashMap<u128, Expiry>; 2]);
+
+/// Elements by their first address; starts and ends of ranges are put together.
+fn pair_up(set: Set, found: &[Shown]) -> HashMap<u128, Span> {
+    if !set.is_ranges() {
+        return found.iter().map(|shown| (shown.number, Span::single(shown.number, shown.remaining))).collect();
+    }
+    let mut found = found.to_vec();
+    found.sort_unstable_by_key(|shown| (shown.number, !shown.is_end));
+    let mut spans: HashMap<u128, Span> = HashMap::new();
+    let mut open: Option<Span> = None;
+    for shown in found {
+        if !shown.is_end {
+            spans.extend(
+                open.replace(Span { first: shown.number, last: set.family.last(), timeout: shown.remaining })
+                    .map(|span| (span.first, span)),
+            );
+        } else if let Some(span) = open.take() {
+            spans.insert(span.first, Span { last: shown.number - 1, ..span });
+        }
+    }
+    spans.extend(open.map(|span| (span.first, span)));
+    spans
+}
+
+fn is_same_end(found: Option<Duration>, wanted: Option<Duration>) -> bool {
+    match (found, wanted) {
+        (Some(found), Some(wanted)) => found.abs_diff(wanted) < TOLERANCE,
+        (None, None) => true,
+        _ => false,
+    }
+}

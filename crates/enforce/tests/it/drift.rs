@@ -1,0 +1,131 @@
+//! Other programs that change the table.
+
+use std::time::Duration;
+
+use fairban_enforce::{Change, Difference, Element, EnforceError, Enforcer, Layout};
+use ipnet::IpNet;
+
+use crate::namespace::Namespace;
+
+fn wanted() -> (Vec<Element>, Vec<IpNet>) {
+    let hour = Some(Duration::from_secs(3600));
+    let want = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::7/128", "2001:db8:1::/64"]
+        .map(|net| Element { net: net.parse().unwrap(), timeout: hour });
+    (want.to_vec(), vec!["198.51.100.9/32".parse().unwrap()])
+}
+
+#[test]
+fn what_others_change_is_counted_and_mended() {
+    let all = Difference { missing: 5, rebuilt: true, ..Difference::default() };
+    let one_missing = Difference { missing: 1, ..Difference::default() };
+    let one_surplus = Difference { surplus: 1, ..Difference::default() };
+    let table = "inet fairban";
+    for (command, expected) in [
+        ("true".to_owned(), Difference::default()),
+        ("nft flush ruleset".to_owned(), all),
+        (format!("nft delete table {table}"), all),
+        (format!("nft flush chain {table} judge"), all),
+        (format!("nft insert rule {table} judge accept"), all),
+        (format!("nft flush table {table}"), all),
+        (format!("nft delete chain {table} forward"), all),
+        (format!("nft add chain {table} input '{{ policy drop; }}'"), all),
+        (format!("nft add set {table} stray '{{ type ipv4_addr; }}'"), all),
+        (format!("nft add table {table} '{{ flags dormant; }}'"), all),
+        (format!("nft delete element {table} ports '{{ 143 }}'"), all),
+        (format!("nft add element {table} ports '{{ 80 }}'"), all),
+        (format!("nft delete element {table} block4 '{{ 192.0.2.7 }}'"), one_missing),
+        (format!("nft delete element {table} net6 '{{ 2001:db8:1::/64 }}'"), one_missing),
+        (format!("nft flush set {table} never4"), one_missing),
+        (format!("nft add element {table} block6 '{{ 2001:db8::8 }}'"), one_surplus),
+        (format!("nft add element {table} net4 '{{ 203.0.113.0/24 timeout 5m }}'"), one_surplus),
+        (format!("nft add element {table} net4 '{{ 255.0.0.0/8 }}'"), one_surplus),
+        (format!("nft add element {table} never4 '{{ 0.0.0.0/2 }}'"), one_surplus),
+        (
+            format!(
+                "nft delete element {table} net4 '{{ 198.51.100.0/24 }}'; nft add element {table} net4 '{{ 198.51.100.0/23 }}'"
+            ),
+            Difference { missing: 1, surplus: 1, ..Difference::default() },
+        ),
+        (
+            format!(
+                "nft delete element {table} block4 '{{ 192.0.2.7 }}'; nft add element {table} block4 '{{ 192.0.2.7 timeout 9h }}'"
+            ),
+            Difference { changed: 1, ..Difference::default() },
+        ),
+    ] {
+        let namespace = Namespace::new();
+        let mut enforcer = namespace.enforcer(Layout::default());
+        let (want, never) = wanted();
+        enforcer.reconcile(&want, &never).unwrap();
+        let before = listed(&namespace);
+        namespace.sh(&command);
+        assert_eq!(enforcer.reconcile(&want, &never).unwrap(), expected, "{command}");
+        assert!(enforcer.reconcile(&want, &never).unwrap().is_none(), "{command}");
+        assert_eq!(listed(&namespace), before, "{command}");
+    }
+}
+
+/// The table as `nft` shows it, without what passes with time.
+fn listed(namespace: &Namespace) -> String {
+    let text = namespace.sh("nft -s list table inet fairban");
+    text.lines().filter(|line| !line.contains("expires")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_change_to_a_table_that_is_gone_asks_for_a_reconciliation() {
+    let namespace = Namespace::new();
+    let mut enforcer = namespace.enforcer(Layout::default());
+    let (want, never) = wanted();
+    enforcer.reconcile(&want, &never).unwrap();
+    namespace.sh("nft flush ruleset");
+    let change = [Change::Add(want[0])];
+    assert!(matches!(enforcer.apply(&change), Err(EnforceError::Diverged(_))));
+    assert!(matches!(enforcer.apply(&change), Err(EnforceError::Diverged(_))));
+    assert!(enforcer.reconcile(&want, &never).unwrap().rebuilt);
+    enforcer.apply(&change).unwrap();
+}
+
+#[test]
+fn a_stray_range_does_not_stand_in_the_way() {
+    let namespace = Namespace::new();
+    let mut enforcer = namespace.enforcer(Layout::default());
+    namespace.sh("nft add element inet fairban net4 '{ 192.0.0.0/20 }'");
+    let element = Element { net: "192.0.0.0/16".parse().unwrap(), timeout: None };
+    enforcer.apply(&[Change::Add(element)]).unwrap();
+    assert!(enforcer.reconcile(&[element], &[]).unwrap().is_none());
+}
+
+#[test]
+fn a_table_outlives_its_maker_and_no_other_is_touched() {
+    let namespace = Namespace::new();
+    namespace.sh("nft add table inet filter; nft add chain inet filter mine '{ type filter hook input priority 0; }'");
+    let (want, never) = wanted();
+    namespace.enforcer(Layout::default()).reconcile(&want, &never).unwrap();
+    let mut enforcer = namespace.enforcer(Layout::default());
+    assert!(matches!(enforcer.apply(&[]), Err(EnforceError::Diverged(_))), "what is wanted is not known yet");
+    assert!(enforcer.reconcile(&want, &never).unwrap().is_none());
+    assert_eq!(
+        enforcer.describe(),
+        "nftables table inet fairban, input and forward at priority -10, TCP ports 25, 110, 143, 465, 587, 993, 995, 2525, 4190"
+    );
+    enforcer.flush().unwrap();
+    let left = namespace.sh("nft list ruleset");
+    assert!(left.contains("filter") && !left.contains("fairban"), "{left}");
+}
+
+#[test]
+fn another_layout_makes_the_table_anew() {
+    let namespace = Namespace::new();
+    let (want, never) = wanted();
+    namespace.enforcer(Layout::default()).reconcile(&want, &never).unwrap();
+    for layout in [
+        Layout { ports: vec![143], ..Layout::default() },
+        Layout { ports: vec![], ..Layout::default() },
+        Layout { priority: -300, ..Layout::default() },
+        Layout { forward: false, ..Layout::default() },
+    ] {
+        let mut enforcer = namespace.enforcer(layout);
+        assert!(enforcer.reconcile(&want, &never).unwrap().rebuilt);
+        assert!(enforcer.reconcile(&want, &never).unwrap().is_none());
+    }
+}

@@ -1,0 +1,197 @@
+//! What people decide: blocks, releases, the never-block list, a new policy.
+
+use fairban_types::{Action, Code, Decision, Diagnosis, Effect, Origin, Policy, Subject, Time};
+use ipnet::IpNet;
+
+use crate::engine::{Engine, ending};
+use crate::entry::FORGIVEN;
+use crate::hash;
+use crate::rules::Rules;
+use crate::standing::Place;
+
+/// Why a person's wish was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The whole subject is on the never-block list, which wins.
+    NeverBlock,
+}
+
+impl Engine {
+    /// Blocks a subject by hand, until a time or for ever.
+    pub fn block(
+        &mut self,
+        now: Time,
+        subject: Subject,
+        until: Option<Time>,
+        by: &str,
+        reason: &str,
+        out: &mut Vec<Decision>,
+    ) -> Result<Code, Refusal> {
+        self.advance(now, out);
+        if subject.network().is_some_and(|net| self.standing.is_exempt_network(net)) {
+            return Err(Refusal::NeverBlock);
+        }
+        let in_kernel = subject.network().is_some();
+        let decision = Decision {
+            code: Code::default(),
+            time: self.now,
+            action: Action::Block,
+            subject,
+            origin: Origin::Manual(by.to_owned()),
+            reason: reason.to_owned(),
+            score: 0,
+            threshold: 0,
+            until,
+            effect: Effect::Drop,
+            diagnosis: Diagnosis::Manual,
+            offence: 0,
+            spares_familiar: false,
+            in_kernel,
+            holes: Vec::new(),
+            events: Vec::new(),
+        };
+        Ok(self.decide(decision, out))
+    }
+
+    /// Releases a subject: its own block, blocks inside it, and its share of wider ones. The events behind are
+    /// forgotten. Returns how many blocks were touched.
+    pub fn unblock(&mut self, now: Time, subject: &Subject, by: &str, reason: &str, out: &mut Vec<Decision>) -> usize {
+        self.advance(now, out);
+        let before = out.len();
+        let subject = &self.scored_subject(subject);
+        let mut places = match subject {
+            Subject::Network(net) => {
+                let inside = self.standing.inside(*net).into_iter().map(Place::Network);
+                inside.chain(self.standing.pairs_of(None, Some(*net))).collect()
+            }
+            Subject::Account(name) => {
+                let account = hash::account(name);
+                self.pardon_account(account);
+                let mut places = self.standing.pairs_of(Some(account), None);
+                places.push(Place::Account(account));
+                places
+            }
+            Subject::Pair(..) => vec![Place::of(subject)],
+        };
+        places.dedup();
+        for place in places {
+            if let Some((subject, held)) = self.standing.release(place) {
+                out.push(ending(Action::Release, self.now, subject, held, Some((by, reason))));
+            }
+        }
+        if let Subject::Network(net) = subject {
+            self.punch(*net, out);
+            self.forget_inside(*net);
+        }
+        out.len() - before
+    }
+
+    /// What is narrower than a subject is scored is released as that subject.
+    fn scored_subject(&self, subject: &Subject) -> Subject {
+        match subject {
+            Subject::Network(net) => {
+                let scored = self.subject_net(net.addr());
+                Subject::Network(if scored.contains(net) { scored } else { *net })
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Takes the network out of every wider block.
+    fn punch(&mut self, net: IpNet, out: &mut Vec<Decision>) {
+        loop {
+            let wider = self.standing.find_covering(net.addr(), |held| {
+                !held.holes.iter().any(|hole| hole.contains(&net))
+            });
+            let Some((subject, held)) = wider.filter(|(wide, _)| wide.contains(&net)) else { return };
+            let mut holes = held.holes.to_vec();
+            holes.push(net);
+            let decision = Decision {
+                code: held.code,
+                time: held.since,
+                action: Action::Block,
+                subject: Subject::Network(subject),
+                origin: (*held.origin).clone(),
+                reason: format!("{net} was released from it"),
+                score: 0,
+                threshold: 0,
+                until: held.until,
+                effect: held.effect,
+                diagnosis: Diagnosis::Unknown,
+                offence: held.offence,
+                spares_familiar: held.spares_familiar,
+                in_kernel: held.in_kernel,
+                holes,
+                events: Vec::new(),
+            };
+            self.hold(&decision);
+            out.push(Decision { time: self.now, ..decision });
+        }
+    }
+
+    /// Forgets every score inside the network.
+    fn forget_inside(&mut self, net: IpNet) {
+        let of_one_subject = self.subject_net(net.addr()).contains(&net);
+        let slots = if of_one_subject {
+            self.records.find(hash::subject_bits(net.addr(), self.rules.policy.address)).into_iter().collect()
+        } else {
+            self.records.inside(net)
+        };
+        for slot in slots {
+            let (slot, _, entries) = self.records.forget(slot);
+            self.unindex(slot, &entries);
+        }
+    }
+
+    /// Takes back what was held against the account.
+    fn pardon_account(&mut self, account: u64) {
+        for slot in self.by_account.of(account).to_vec() {
+            for entry in &mut self.records.get_mut(slot).entries {
+                if entry.account == account {
+                    entry.flags |= FORGIVEN;
+                }
+            }
+        }
+    }
+
+    /// The never-block list.
+    pub fn never(&self) -> Vec<IpNet> {
+        self.standing.never()
+    }
+
+    /// Adds to the never-block list; blocks that it covers are lifted at once. Returns whether it was new.
+    pub fn never_add(&mut self, now: Time, net: IpNet, by: &str, out: &mut Vec<Decision>) -> bool {
+        let is_new = self.standing.never_add(net);
+        self.advance(now, out);
+        for inside in self.standing.inside(net.trunc()) {
+            if let Some((subject, held)) = self.standing.release(Place::Network(inside)) {
+                out.push(ending(Action::Release, self.now, subject, held, Some((by, "on the never-block list"))));
+            }
+        }
+        self.forget_inside(net);
+        is_new
+    }
+
+    /// Takes from the never-block list. Returns whether it was there.
+    pub fn never_remove(&mut self, net: IpNet) -> bool {
+        self.standing.never_remove(net)
+    }
+
+    /// Puts another policy in force; scores, blocks and history stay. The policy's never-block list replaces the one
+    /// in force.
+    pub fn reconfigure(&mut self, now: Time, policy: Policy, out: &mut Vec<Decision>) {
+        let never: Vec<IpNet> = policy.never.iter().map(IpNet::trunc).collect();
+        self.rules = Rules::new(policy);
+        self.records.set_entries_max(self.rules.entries_max);
+        for net in self.never() {
+            if !never.contains(&net) {
+                self.never_remove(net);
+            }
+        }
+        for net in never {
+            if !self.never().contains(&net) {
+                self.never_add(now, net, "configuration", out);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Remembering what an earlier run knew, from what it stored.
+
+use std::net::IpAddr;
+
+use fairban_types::{Action, Decision, Event, EventKind, Subject, SubjectKind};
+use ipnet::IpNet;
+
+use crate::engine::{Engine, wide_key};
+use crate::entry::SPENT;
+use crate::familiar::Familiarity;
+use crate::hash;
+use crate::ladder::Offence;
+
+impl Engine {
+    /// Takes in an event that an earlier run has stepped, in the order in which it was; nothing is decided again.
+    /// `counted` says whether it was scored then (counted, repeated or spared) rather than stopped.
+    pub fn recall_event(&mut self, event: &Event<'_>, counted: bool) {
+        self.now = self.now.max(event.time);
+        let account = event.account.as_deref().map_or(0, hash::account);
+        let tries = self.witnesses.fresh(event, account).max(1);
+        if !counted {
+            return;
+        }
+        let client = event.client.to_canonical();
+        let seen = self.see(event, client, account, tries);
+        if event.kind == EventKind::LoginSucceeded {
+            self.succeeded(seen);
+            return;
+        }
+        if !self.rules.scores(event.kind) || self.standing.is_exempt(client) {
+            return;
+        }
+        for subject in [SubjectKind::Address, SubjectKind::Account, SubjectKind::Pair] {
+            self.enter(subject, seen);
+        }
+    }
+
+    /// Takes in a decision that an earlier run has made, in order among the events: a block's window is spent, a
+    /// release forgets.
+    pub fn recall_decision(&mut self, decision: &Decision) {
+        self.now = self.now.max(decision.time);
+        let home = |net: &IpNet| hash::subject_bits(net.addr(), self.rules.policy.address);
+        let key = match &decision.subject {
+            Subject::Network(net) => home(net),
+            Subject::Account(name) => wide_key(&[hash::account(name)]),
+            Subject::Pair(name, net) => {
+                let home = home(net);
+                wide_key(&[hash::account(name), (home >> 64) as u64, home as u64])
+            }
+        };
+        let Some(slot) = self.records.find(key) else { return };
+        match decision.action {
+            Action::Block => self.records.get_mut(slot).entries.iter_mut().for_each(|entry| entry.flags |= SPENT),
+            Action::Release => {
+                let (slot, _, entries) = self.records.forget(slot);
+                self.unindex(slot, &entries);
+            }
+            Action::Guard | Action::Expire => {}
+        }
+    }
+
+    /// Puts a stored block or guard in force again.
+    pub fn restore_standing(&mut self, decision: &Decision) {
+        self.hold(decision);
+    }
+
+    /// Remembers a stored offence.
+    pub fn restore_offence(&mut self, subject: &Subject, offence: Offence) {
+        self.offences.set(hash::text(&subject.to_string(), 0), offence);
+    }
+
+    /// Remembers a stored familiar pair: the account and an address of the network.
+    pub fn restore_familiar(&mut self, account: &str, client: IpAddr, known: Familiarity) {
+        let place = self.place(client.to_canonical());
+        self.familiar.restore(hash::account(account), place, known, &self.rules.policy.familiar);
+    }
+
+    /// What is known of an account at the network of an address, to be stored.
+    pub fn familiarity(&self, account: &str, client: IpAddr) -> Option<Familiarity> {
+        self.familiar.get(hash::account(account), client.to_canonical(), &self.rules.policy.familiar)
+    }
+
+    /// The offences of a subject so far, to be stored with a block of it.
+    pub fn offence(&self, subject: &Subject) -> Option<Offence> {
+        self.offences.get(hash::text(&subject.to_string(), 0))
+    }
+}

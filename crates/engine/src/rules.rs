@@ -1,0 +1,140 @@
+//! The policy, prepared for speed, and the score of a record under a rule.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairban_types::{EventKind, Origin, Points, Policy, Repeats, Rule, Service, SubjectKind, Time};
+use smallvec::SmallVec;
+
+use crate::entry::{Entry, FAMILIAR, FORGIVEN, SPENT};
+use crate::records::Record;
+
+/// A record keeps at least this many entries,
+const ENTRIES_MIN: u32 = 32;
+/// and at most this many: what a rule that never fires may cost.
+const ENTRIES_MAX: u32 = 4096;
+
+/// A policy with what follows from it.
+pub(crate) struct Rules {
+    pub(crate) policy: Policy,
+    pub(crate) origins: Vec<Arc<Origin>>,
+    /// By kind: whether any rule scores it.
+    scored: Vec<bool>,
+    /// By kind: whether the same again is never worth anything, so that it need not be kept twice.
+    merges: Vec<bool>,
+    /// The longest time that any rule looks back.
+    pub(crate) period_max: Duration,
+    /// The longest time that any ladder remembers.
+    pub(crate) forget_max: Duration,
+    pub(crate) entries_max: usize,
+}
+
+impl Rules {
+    pub(crate) fn new(policy: Policy) -> Self {
+        let by_kind = |test: &dyn Fn(&Rule, EventKind) -> bool, all: bool| -> Vec<bool> {
+            EventKind::ALL
+                .iter()
+                .map(|kind| {
+                    let mut rules = policy.rules.iter().filter(|rule| rule.points.of(*kind) > 0);
+                    if all { rules.all(|rule| test(rule, *kind)) } else { rules.any(|rule| test(rule, *kind)) }
+                })
+                .collect()
+        };
+        let scored = by_kind(&|_, _| true, false);
+        let merges = by_kind(&|rule, _| rule.repeats == Repeats::Once, true);
+        let guard = policy.guard.iter().map(|guard| guard.period);
+        let widen = policy.widen.iter().map(|widen| widen.period);
+        let period_max = policy.rules.iter().map(|rule| rule.period).chain(guard).chain(widen).max();
+        let forget_max = policy
+            .rules
+            .iter()
+            .map(|rule| rule.ladder.forget)
+            .chain(policy.widen.iter().map(|widen| widen.ladder.forget))
+            .max();
+        let entries_max = policy
+            .rules
+            .iter()
+            .map(|rule| entries_needed(rule).saturating_mul(policy.familiar.log_only_threshold_factor.max(1)))
+            .max();
+        Rules {
+            origins: policy.rules.iter().map(|rule| Arc::new(Origin::Rule(rule.name.clone()))).collect(),
+            scored,
+            merges,
+            period_max: period_max.unwrap_or_default(),
+            forget_max: forget_max.unwrap_or_default(),
+            entries_max: entries_max.unwrap_or(0).clamp(ENTRIES_MIN, ENTRIES_MAX) as usize,
+            policy,
+        }
+    }
+
+    pub(crate) fn scores(&self, kind: EventKind) -> bool {
+        self.scored[kind as usize]
+    }
+
+    pub(crate) fn merges(&self, kind: EventKind) -> bool {
+        self.merges[kind as usize]
+    }
+
+    /// The rules that score such an event for such a subject, by index.
+    pub(crate) fn scoring(
+        &self,
+        subject: SubjectKind,
+        kind: EventKind,
+        service: Service,
+        is_familiar: bool,
+    ) -> SmallVec<[usize; 4]> {
+        let scores = |rule: &Rule| {
+            rule.subject == subject
+                && rule.points.of(kind) > 0
+                && rule.services.contains(service)
+                && (!rule.spares_familiar || is_familiar == (subject == SubjectKind::Pair) || !kind.is_login_failure())
+        };
+        self.policy.rules.iter().enumerate().filter(|(_, rule)| scores(rule)).map(|(index, _)| index).collect()
+    }
+}
+
+fn entries_needed(rule: &Rule) -> u32 {
+    let least = rule.points.iter().map(|(_, points)| points).min().unwrap_or(1);
+    rule.threshold.div_ceil(least).saturating_add(1)
+}
+
+/// What each entry of a record counts under a rule at a moment.
+pub(crate) fn points(record: &Record, rule: &Rule, now: Time) -> SmallVec<[(usize, u32); 8]> {
+    let start = now.before(rule.period).millis();
+    let mut counted: SmallVec<[(usize, u32); 8]> = SmallVec::new();
+    for (index, entry) in record.entries.iter().enumerate() {
+        let points = entry_points(entry, rule, start);
+        if points == 0 {
+            continue;
+        }
+        let is_repeat = rule.repeats == Repeats::Once
+            && entry.credential != 0
+            && counted.iter().any(|(other, _)| record.entries[*other].credential == entry.credential);
+        if !is_repeat {
+            counted.push((index, points));
+        }
+    }
+    counted
+}
+
+/// The points of one entry inside a window that begins after `start`, apart from repeats.
+fn entry_points(entry: &Entry, rule: &Rule, start: i64) -> u32 {
+    if entry.time <= start || entry.is(SPENT) || !rule.services.contains(entry.service) {
+        return 0;
+    }
+    let of_pair = rule.subject == SubjectKind::Pair;
+    let is_failure = entry.kind.is_login_failure();
+    if is_failure && rule.spares_familiar && (entry.is(FORGIVEN) || entry.is(FAMILIAR) != of_pair) {
+        return 0;
+    }
+    if is_failure && rule.resets_on_success && entry.is(FORGIVEN) {
+        return 0;
+    }
+    let once = rule.repeats == Repeats::Once;
+    // At a familiar network, tries that cannot be told apart may all be one old password.
+    if once && of_pair && rule.spares_familiar && entry.credential == 0 {
+        return 0;
+    }
+    let tries = if once && entry.credential != 0 { 1 } else { u32::from(entry.tries) };
+    Points::of(&rule.points, entry.kind).saturating_mul(tries)
+}

@@ -1,0 +1,229 @@
+//! The blocks and guards in force, and when each ends.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use fairban_types::{Code, Effect, Origin, Subject, Time, single};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ipnet::IpNet;
+use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
+
+use crate::hash::{self, AccountId, table_bytes};
+
+/// One block or guard in force.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) code: Code,
+    pub(crate) since: Time,
+    /// `None` is permanent.
+    pub(crate) until: Option<Time>,
+    pub(crate) effect: Effect,
+    pub(crate) offence: u32,
+    pub(crate) spares_familiar: bool,
+    pub(crate) in_kernel: bool,
+    pub(crate) is_guard: bool,
+    pub(crate) holes: Box<[IpNet]>,
+    /// Shared by all blocks of a rule.
+    pub(crate) origin: Arc<Origin>,
+}
+
+/// Where a block is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Place {
+    Network(IpNet),
+    Account(AccountId),
+    Pair(AccountId, IpNet),
+}
+
+impl Place {
+    pub(crate) fn of(subject: &Subject) -> Place {
+        match subject {
+            Subject::Network(net) => Place::Network(net.trunc()),
+            Subject::Account(name) => Place::Account(hash::account(name)),
+            Subject::Pair(name, net) => Place::Pair(hash::account(name), net.trunc()),
+        }
+    }
+}
+
+struct Named {
+    name: Box<str>,
+    held: Held,
+}
+
+/// All blocks and guards in force, with the never-block list.
+#[derive(Default)]
+pub(crate) struct Standing {
+    addresses: HashMap<IpAddr, Held, RandomState>,
+    networks: JointPrefixMap<IpNet, Held>,
+    accounts: HashMap<AccountId, Named, RandomState>,
+    pairs: HashMap<(AccountId, IpNet), Named, RandomState>,
+    ends: BinaryHeap<Reverse<(Time, Place)>>,
+    never: JointPrefixSet<IpNet>,
+}
+
+impl Standing {
+    pub(crate) fn never(&self) -> Vec<IpNet> {
+        self.never.iter().map(|net| net.trunc()).collect()
+    }
+
+    pub(crate) fn never_add(&mut self, net: IpNet) -> bool {
+        self.never.insert(net.trunc())
+    }
+
+    pub(crate) fn never_remove(&mut self, net: IpNet) -> bool {
+        self.never.remove(&net.trunc())
+    }
+
+    /// Whether the address is on the never-block list.
+    pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
+        self.never.get_lpm(&single(address)).is_some()
+    }
+
+    /// Whether the whole network is on the never-block list.
+    pub(crate) fn is_exempt_network(&self, net: IpNet) -> bool {
+        self.never.get_lpm(&net).is_some()
+    }
+
+    /// The narrowest block of the address that the question accepts.
+    pub(crate) fn find_covering(
+        &self,
+        address: IpAddr,
+        mut accepts: impl FnMut(&Held) -> bool,
+    ) -> Option<(IpNet, &Held)> {
+        if let Some(held) = self.addresses.get(&address)
+            && accepts(held)
+        {
+            return Some((single(address), held));
+        }
+        if self.networks.is_empty() {
+            return None;
+        }
+        self.networks.cover(&single(address)).filter(|(_, held)| accepts(held)).last()
+    }
+
+    pub(crate) fn account(&self, account: AccountId) -> Option<&Held> {
+        if self.accounts.is_empty() { None } else { self.accounts.get(&account).map(|named| &named.held) }
+    }
+
+    pub(crate) fn pair(&self, account: AccountId, net: IpNet) -> Option<&Held> {
+        if self.pairs.is_empty() { None } else { self.pairs.get(&(account, net)).map(|named| &named.held) }
+    }
+
+    pub(crate) fn get(&self, subject: &Subject) -> Option<&Held> {
+        self.at(Place::of(subject))
+    }
+
+    fn at(&self, place: Place) -> Option<&Held> {
+        match place {
+            Place::Network(net) if net.prefix_len() == net.max_prefix_len() => self.addresses.get(&net.addr()),
+            Place::Network(net) => self.networks.get(&net),
+            Place::Account(account) => self.accounts.get(&account).map(|named| &named.held),
+            Place::Pair(account, net) => self.pairs.get(&(account, net)).map(|named| &named.held),
+        }
+    }
+
+    /// Puts a block in force, in place of one of the same subject.
+    pub(crate) fn hold(&mut self, subject: &Subject, held: Held) {
+        let place = Place::of(subject);
+        if let Some(until) = held.until {
+            self.ends.push(Reverse((until, place)));
+        }
+        let name = || match subject {
+            Subject::Account(name) | Subject::Pair(name, _) => name.as_str().into(),
+            Subject::Network(_) => "".into(),
+        };
+        match place {
+            Place::Network(net) if net.prefix_len() == net.max_prefix_len() => {
+                self.addresses.insert(net.addr(), held);
+            }
+            Place::Network(net) => {
+                self.networks.insert(net, held);
+            }
+            Place::Account(account) => {
+                self.accounts.insert(account, Named { name: name(), held });
+            }
+            Place::Pair(account, net) => {
+                self.pairs.insert((account, net), Named { name: name(), held });
+            }
+        }
+    }
+
+    /// Takes a block away.
+    pub(crate) fn release(&mut self, place: Place) -> Option<(Subject, Held)> {
+        match place {
+            Place::Network(net) => {
+                let held = if net.prefix_len() == net.max_prefix_len() {
+                    self.addresses.remove(&net.addr())
+                } else {
+                    self.networks.remove(&net)
+                };
+                held.map(|held| (Subject::Network(net), held))
+            }
+            Place::Account(account) => {
+                self.accounts.remove(&account).map(|named| (Subject::Account(named.name.into()), named.held))
+            }
+            Place::Pair(account, net) => {
+                self.pairs.remove(&(account, net)).map(|named| (Subject::Pair(named.name.into(), net), named.held))
+            }
+        }
+    }
+
+    /// When the next block may end.
+    pub(crate) fn next_end(&self) -> Option<Time> {
+        self.ends.peek().map(|Reverse((time, _))| *time)
+    }
+
+    /// Takes away one block that has come to its end.
+    pub(crate) fn end_one(&mut self, now: Time) -> Option<(Subject, Held)> {
+        while let Some(Reverse((time, place))) = self.ends.peek().copied() {
+            if time > now {
+                return None;
+            }
+            self.ends.pop();
+            // A block that was replaced meanwhile ends at its new time.
+            if self.at(place).is_some_and(|held| held.until == Some(time)) {
+                return self.release(place);
+            }
+        }
+        None
+    }
+
+    /// The blocks of networks and addresses inside the network, itself included, in order of address.
+    pub(crate) fn inside(&self, net: IpNet) -> Vec<IpNet> {
+        let mut found: Vec<IpNet> = self.networks.children(&net).map(|(net, _)| net.trunc()).collect();
+        if net.prefix_len() == net.max_prefix_len() {
+            found.extend(self.addresses.contains_key(&net.addr()).then_some(net));
+        } else {
+            found.extend(self.addresses.keys().filter(|address| net.contains(*address)).map(|address| single(*address)));
+        }
+        found.sort_unstable();
+        found
+    }
+
+    /// Every pair block inside the network, and of the account.
+    pub(crate) fn pairs_of(&self, account: Option<AccountId>, net: Option<IpNet>) -> Vec<Place> {
+        let mut places: Vec<Place> = self
+            .pairs
+            .keys()
+            .filter(|(id, from)| account.is_none_or(|account| account == *id) && net.is_none_or(|net| net.contains(from)))
+            .map(|(id, from)| Place::Pair(*id, *from))
+            .collect();
+        places.sort_unstable();
+        places
+    }
+
+    /// How many blocks and guards are in force.
+    pub(crate) fn len(&self) -> usize {
+        self.addresses.len() + self.networks.len() + self.accounts.len() + self.pairs.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        table_bytes::<(IpAddr, Held)>(self.addresses.len())
+            + self.networks.len() * 2 * (size_of::<(IpNet, Held)>() + 24)
+            + table_bytes::<(AccountId, IpNet, Named)>(self.accounts.len() + self.pairs.len())
+            + self.ends.capacity() * size_of::<(Time, Place)>()
+    }
+}

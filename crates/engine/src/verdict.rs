@@ -1,0 +1,112 @@
+//! Answers to a mail server's questions.
+
+use std::net::IpAddr;
+
+use fairban_types::{Code, Effect, Evidence, SubjectKind, Time, network_of};
+
+use crate::engine::{Engine, evidence};
+use crate::hash::{self, AccountId};
+use crate::rules;
+use crate::standing::Held;
+
+/// May this client do this?
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The client's address.
+    pub client: IpAddr,
+    /// The account that it wants to sign in to, if it is about signing in.
+    pub account: Option<&'a str>,
+}
+
+/// The answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// No, because of the block with this code.
+    Refuse {
+        /// The block's reference.
+        code: Code,
+        /// Its end; `None` is permanent.
+        until: Option<Time>,
+        /// How it should be felt.
+        effect: Effect,
+    },
+}
+
+impl From<&Held> for Verdict {
+    fn from(held: &Held) -> Self {
+        Verdict::Refuse { code: held.code, until: held.until, effect: held.effect }
+    }
+}
+
+/// A subject's present score under one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Score {
+    /// The rule's name.
+    pub rule: String,
+    /// The points inside the window that ends now.
+    pub score: u32,
+    /// The points at which the rule decides.
+    pub threshold: u32,
+    /// What counted, oldest first.
+    pub events: Vec<Evidence>,
+}
+
+impl Engine {
+    /// The scores of an address now, under every rule that has any.
+    pub fn scores(&self, now: Time, client: IpAddr) -> Vec<Score> {
+        let place = self.place(client.to_canonical());
+        let Some(slot) = self.records.find(place.home) else { return Vec::new() };
+        let record = self.records.get(slot);
+        let rules = self.rules.policy.rules.iter().filter(|rule| rule.subject == SubjectKind::Address);
+        let scores = rules.map(|rule| {
+            let counted = rules::points(record, rule, now);
+            Score {
+                rule: rule.name.clone(),
+                score: counted.iter().map(|(_, points)| points).sum(),
+                threshold: rule.threshold,
+                events: evidence(&record.entries, &counted),
+            }
+        });
+        scores.filter(|score| score.score > 0).collect()
+    }
+
+    /// The answer to a question, by the blocks in force. Blocks that have ended but were not yet swept do not count.
+    pub fn verdict(&self, now: Time, question: Question<'_>) -> Verdict {
+        let client = question.client.to_canonical();
+        let account = question.account.map_or(0, hash::account);
+        self.refusal(now, client, account).map_or(Verdict::Allow, Verdict::from)
+    }
+
+    /// The block that refuses the client (and account, if not 0).
+    pub(crate) fn refusal(&self, now: Time, client: IpAddr, account: AccountId) -> Option<&Held> {
+        if self.standing.is_exempt(client) {
+            return None;
+        }
+        let in_force = |held: &Held| held.until.is_none_or(|until| until > now) && held.effect != Effect::Observe;
+        let mut familiar = None;
+        let mut is_familiar = || *familiar.get_or_insert_with(|| account != 0 && self.is_familiar(account, client, now));
+        let covering = self.standing.find_covering(client, |held| {
+            in_force(held)
+                && !held.holes.iter().any(|hole| hole.contains(&client))
+                && !(held.spares_familiar && is_familiar())
+        });
+        if let Some((_, held)) = covering {
+            return Some(held);
+        }
+        // IPv6 is blocked by its network, which find_covering has seen; pairs are kept by subject.
+        if account != 0 {
+            let address = self.rules.policy.address;
+            let net = network_of(client, address.ipv4_prefix, address.ipv6_prefix);
+            if let Some(held) = self.standing.pair(account, net).filter(|held| in_force(held)) {
+                return Some(held);
+            }
+            if let Some(held) = self.standing.account(account).filter(|held| in_force(held)) {
+                let enforceable = !held.is_guard || self.rules.policy.mail_servers_ask;
+                return (enforceable && !(held.spares_familiar && is_familiar())).then_some(held);
+            }
+        }
+        None
+    }
+}

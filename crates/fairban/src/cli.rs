@@ -1,0 +1,271 @@
+//! One definition of the command line: parsing, help, completions and man pages come from it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use fairban_types::{Subject, parse_duration};
+use ipnet::IpNet;
+
+/// Guards a mail server: blocks who attacks it, says why, and lets people back in.
+#[derive(Parser)]
+#[command(name = "fairban", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Start with: fairban run --demo\nExit status: 0 done, 1 the answer is no, 2 wrong use, 3 cannot \
+                        reach the daemon.")]
+pub(crate) struct Cli {
+    /// The control socket of the daemon to speak to.
+    #[arg(long, global = true, value_name = "SOCKET", env = "FAIRBAN_CONTROL")]
+    pub(crate) control: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the daemon.
+    Run(RunArgs),
+    /// Validate a configuration and probe every part that it names.
+    Check(CheckArgs),
+    /// Show how every line of a log is read.
+    Parse(ParseArgs),
+    /// Show who would have been blocked by a log, when and why.
+    Replay(ReplayArgs),
+    /// How the daemon and its parts are.
+    Status(JsonArgs),
+    /// The blocks and guards in force.
+    Blocks(BlocksArgs),
+    /// What clients did, newest last.
+    Events(EventsArgs),
+    /// A live view of what happens.
+    Top,
+    /// Why a subject is blocked, or is not: event by event.
+    #[command(after_help = "Examples:\n  fairban why 192.0.2.7\n  fairban why alice@example.test\n  fairban why K7Q2-M9XD")]
+    Why(WhyArgs),
+    /// Block an address, a network or an account by hand.
+    #[command(after_help = "Examples:\n  fairban block 192.0.2.7 --for 30m --reason 'scanner'\n  fairban block 192.0.2.0/24 --permanent")]
+    Block(BlockArgs),
+    /// Release a subject everywhere, with the events behind its block forgotten.
+    #[command(after_help = "Examples:\n  fairban unblock 192.0.2.7\n  fairban unblock 192.0.2.0/24\n  fairban unblock alice@example.test")]
+    Unblock(UnblockArgs),
+    /// The never-block list.
+    #[command(subcommand)]
+    Never(NeverCommand),
+    /// Take everything that Fairban made out of the kernel.
+    Flush,
+    /// Print the reference of all configuration keys, event kinds and profiles (Markdown).
+    Reference,
+    /// Print shell completions.
+    #[command(after_help = "Example:\n  fairban completions bash > /usr/share/bash-completion/completions/fairban")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Write the man pages.
+    #[command(name = "man")]
+    Manual {
+        /// The folder to write them to.
+        folder: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct RunArgs {
+    /// The configuration file; without one: built-in defaults, the machine's own mail logs, an embedded store.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Guard a simulated mail server under attack, beside the machine's own logs (which are only observed).
+    #[arg(long)]
+    pub(crate) demo: bool,
+    /// End the demo after this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "demo")]
+    pub(crate) demo_for: Option<Duration>,
+    /// Record blocks, but do not enforce them.
+    #[arg(long)]
+    pub(crate) observe: bool,
+    /// Take everything that Fairban made out of the kernel, and end.
+    #[arg(long)]
+    pub(crate) flush: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CheckArgs {
+    /// The configuration file; without one, the built-in defaults are checked against this machine.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct LogArgs {
+    /// The logs; `-` is standard input.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The year of dates without one; by default the latest that is not after the file's own time.
+    #[arg(long)]
+    pub(crate) year: Option<i16>,
+    /// The time zone of times without one, such as Europe/Berlin; by default the system's.
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  fairban parse --json /var/log/mail.log | grep login_failed")]
+pub(crate) struct ParseArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// One JSON object per line.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show only lines that hold an event.
+    #[arg(long)]
+    pub(crate) events: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  fairban replay /var/log/mail.log\n  fairban replay --profile autoban --json mail.log dovecot.log\n  zcat mail.log.2.gz | fairban replay -")]
+pub(crate) struct ReplayArgs {
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+    /// Decide by this profile instead of the configured one.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// One JSON object per decision, then a summary.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Assume that mail servers do not ask before a sign-in, so that blocks cannot spare familiar accounts.
+    #[arg(long)]
+    pub(crate) log_only: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct JsonArgs {
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BlocksArgs {
+    /// Only blocks that concern this subject.
+    pub(crate) subject: Option<Subject>,
+    /// Also blocks that have ended, newest first.
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The most to show.
+    #[arg(long, default_value_t = 1000)]
+    pub(crate) limit: u32,
+    /// As JSON: one object per block.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct EventsArgs {
+    /// Only events of this address, network or account.
+    pub(crate) subject: Option<Subject>,
+    /// Only events of this kind, such as login_failed.
+    #[arg(long)]
+    pub(crate) kind: Option<fairban_types::EventKind>,
+    /// Go on showing events and decisions as they happen.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// The most to show of the past.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+    /// As JSON: one object per event.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct WhyArgs {
+    /// An address, a network, an account, or a block's code.
+    pub(crate) subject: String,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct BlockArgs {
+    /// The address, network (CIDR) or account.
+    pub(crate) subject: Subject,
+    /// How long, such as 30m, 4h, 1d.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration, default_value = "1h")]
+    pub(crate) time: Duration,
+    /// Until it is released.
+    #[arg(long, conflicts_with = "time")]
+    pub(crate) permanent: bool,
+    /// Why: shown wherever the block is.
+    #[arg(long, default_value = "blocked by an administrator")]
+    pub(crate) reason: String,
+}
+
+#[derive(Args)]
+pub(crate) struct UnblockArgs {
+    /// The address, network (CIDR), account or block's code.
+    pub(crate) subject: String,
+    /// Why: kept with the release.
+    #[arg(long, default_value = "released by an administrator")]
+    pub(crate) reason: String,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum NeverCommand {
+    /// Add an address or network; blocks that it covers are lifted at once.
+    Add {
+        /// The address or network (CIDR).
+        #[arg(value_parser = network)]
+        net: IpNet,
+        /// Why.
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Only for so long.
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        time: Option<Duration>,
+    },
+    /// Remove an entry.
+    Remove {
+        /// The address or network (CIDR).
+        #[arg(value_parser = network)]
+        net: IpNet,
+    },
+    /// Show the list.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn network(text: &str) -> Result<IpNet, String> {
+    match text.parse::<Subject>() {
+        Ok(Subject::Network(net)) => Ok(net),
+        _ => Err(format!("'{text}' is neither an address nor a network such as 192.0.2.0/24")),
+    }
+}
+
+pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+    clap_complete::generate(shell, &mut Cli::command(), "fairban", &mut std::io::stdout());
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn manual(folder: &std::path::Path) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder)?;
+    println!("man pages written to {}", folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

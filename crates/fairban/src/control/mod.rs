@@ -1,0 +1,195 @@
+//! How the command line and the daemon speak: a request as one line of JSON over a unix socket, answered by lines of
+//! JSON up to one that ends the answer.
+
+mod answers;
+pub(crate) mod client;
+pub(crate) mod server;
+
+use fairban_types::{Code, Decision, Event, EventKind, Subject, Time};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// The longest request, in bytes.
+pub(crate) const REQUEST_MAX: u64 = 64 * 1024;
+
+/// Where the socket is if nothing says otherwise.
+pub(crate) const SOCKET: &str = "/run/fairban/control.sock";
+
+/// What is wished.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    Status,
+    Blocks { subject: Option<Subject>, all: bool, limit: u32 },
+    Events { subject: Option<Subject>, kind: Option<EventKind>, limit: u32, follow: bool },
+    Why { subject: String },
+    Block { subject: Subject, seconds: Option<u64>, reason: String },
+    Unblock { subject: String, reason: String },
+    NeverAdd { net: IpNet, reason: String, seconds: Option<u64> },
+    NeverRemove { net: IpNet },
+    NeverList,
+    /// Not from outside: what the engine knows for [`Request::Why`].
+    Scores { subject: Subject },
+}
+
+/// One line of an answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// It was done.
+    Done(String),
+    /// The answer is no.
+    No(String),
+    /// The request makes no sense.
+    Wrong(String),
+    Status(Box<Status>),
+    Block(Box<Listed>),
+    Event(Box<Seen>),
+    Decision(Box<Decision>),
+    Never(Never),
+    Why(Box<Why>),
+    Scores(Vec<Scored>),
+    /// Nothing follows.
+    End,
+}
+
+/// A block in a list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Listed {
+    pub(crate) code: Code,
+    pub(crate) action: fairban_types::Action,
+    pub(crate) subject: Subject,
+    pub(crate) rule: String,
+    pub(crate) reason: String,
+    pub(crate) since: Time,
+    pub(crate) until: Option<Time>,
+    pub(crate) score: u32,
+    pub(crate) threshold: u32,
+    pub(crate) diagnosis: fairban_types::Diagnosis,
+    pub(crate) effect: fairban_types::Effect,
+    pub(crate) offence: u32,
+    pub(crate) spares_familiar: bool,
+    pub(crate) in_kernel: bool,
+    /// How it ended, if it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<String>,
+}
+
+/// An event of the log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Seen {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seq: Option<i64>,
+    pub(crate) node: String,
+    pub(crate) outcome: String,
+    #[serde(flatten)]
+    pub(crate) event: Event<'static>,
+}
+
+/// An entry of the never-block list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Never {
+    pub(crate) net: IpNet,
+    pub(crate) reason: String,
+    pub(crate) by: String,
+    pub(crate) added: Option<Time>,
+    pub(crate) until: Option<Time>,
+}
+
+/// A score in force.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Scored {
+    pub(crate) rule: String,
+    pub(crate) score: u32,
+    pub(crate) threshold: u32,
+    pub(crate) events: Vec<fairban_types::Evidence>,
+}
+
+/// All about a subject.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Why {
+    pub(crate) subject: String,
+    /// Blocks and guards in force, with their evidence.
+    pub(crate) standing: Vec<Decision>,
+    /// What was before, newest first, without evidence.
+    pub(crate) history: Vec<Listed>,
+    /// Scores that have not led to a block.
+    pub(crate) scores: Vec<Scored>,
+    /// Entries of the never-block list that hold it.
+    pub(crate) never: Vec<Never>,
+    /// The latest events.
+    pub(crate) events: Vec<Seen>,
+}
+
+/// How the daemon is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Status {
+    pub(crate) version: String,
+    pub(crate) node: String,
+    pub(crate) started: Time,
+    pub(crate) profile: String,
+    pub(crate) mail_servers_ask: bool,
+    /// Blocks and guards in force.
+    pub(crate) standing: usize,
+    /// Addresses and accounts with scores.
+    pub(crate) tracked: usize,
+    pub(crate) memory_bytes: usize,
+    pub(crate) memory_bytes_max: usize,
+    pub(crate) counts: Counts,
+    pub(crate) enforcement: Enforcement,
+    pub(crate) store: StoreStatus,
+    pub(crate) sources: Vec<SourceStatus>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What happened since the start.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Counts {
+    pub(crate) lines: u64,
+    pub(crate) events: u64,
+    pub(crate) defects: u64,
+    pub(crate) counted: u64,
+    pub(crate) repeated: u64,
+    pub(crate) spared: u64,
+    pub(crate) stopped: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) sign_ins: u64,
+    pub(crate) blocks: u64,
+    pub(crate) guards: u64,
+    pub(crate) releases: u64,
+}
+
+/// How the kernel is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Enforcement {
+    pub(crate) mode: String,
+    pub(crate) description: String,
+    /// Addresses and networks that should be in the kernel.
+    pub(crate) intended: usize,
+    /// Differences found and mended since the start.
+    pub(crate) mended: u64,
+    pub(crate) reconciled: Option<Time>,
+    pub(crate) packets_dropped: u64,
+    pub(crate) error: Option<String>,
+}
+
+/// How the store is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct StoreStatus {
+    pub(crate) path: String,
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+    /// Events and decisions that wait to be committed.
+    pub(crate) waiting: usize,
+    pub(crate) error: Option<String>,
+}
+
+/// How a source is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct SourceStatus {
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) lines: u64,
+    pub(crate) events: u64,
+    pub(crate) last_line: Option<Time>,
+}

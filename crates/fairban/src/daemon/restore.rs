@@ -1,0 +1,56 @@
+//! What an earlier run knew, back into the engine.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use fairban_engine::{Engine, Familiarity, Offence};
+use fairban_store::{Outcome, RecallItem, Store, StoreError};
+use fairban_types::{Decision, Time, single};
+use ipnet::IpNet;
+
+/// Every network that this machine itself is in the never-block list for: loopback and its own addresses.
+pub(crate) fn own_networks() -> Vec<IpNet> {
+    let mut own: Vec<IpNet> = ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect();
+    let addresses = nix::ifaddrs::getifaddrs().into_iter().flatten().filter_map(|interface| interface.address);
+    for address in addresses {
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(Ipv4Addr::from(address.ip())));
+        let v6 = address.as_sockaddr_in6().map(|address| IpAddr::V6(Ipv6Addr::from(address.ip())));
+        own.extend(v4.or(v6).map(single));
+    }
+    own.sort_unstable();
+    own.dedup();
+    own
+}
+
+/// Fills the engine from the store; returns the blocks in force.
+pub(crate) fn restore(engine: &mut Engine, store: &Store, now: Time) -> Result<Vec<Decision>, StoreError> {
+    let familiar = engine.policy().familiar;
+    store.familiar(|known| {
+        if now.since(known.last) <= familiar.forget {
+            let known_as = Familiarity { first: known.first, last: known.last, successes: known.successes };
+            engine.restore_familiar(&known.account, known.net.addr(), known_as);
+        }
+    })?;
+    for offence in store.offences()? {
+        engine.restore_offence(&offence.subject, Offence { count: offence.count, last: offence.last });
+    }
+    store.recall(now.before(longest_look_back(engine)), |item| match item {
+        RecallItem::Event { stored, .. } => {
+            engine.recall_event(&stored.event, stored.outcome != Outcome::Stopped);
+        }
+        RecallItem::Decision { decision, .. } => engine.recall_decision(&decision),
+    })?;
+    let standing = store.standing(now)?;
+    for decision in &standing {
+        engine.restore_standing(decision);
+    }
+    Ok(standing)
+}
+
+fn longest_look_back(engine: &Engine) -> Duration {
+    let policy = engine.policy();
+    let rules = policy.rules.iter().map(|rule| rule.period);
+    let guard = policy.guard.iter().map(|guard| guard.period);
+    let widen = policy.widen.iter().map(|widen| widen.period);
+    rules.chain(guard).chain(widen).max().unwrap_or_default()
+}

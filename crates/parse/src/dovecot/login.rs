@@ -1,0 +1,117 @@
+//! `Disconnected: … (auth failed, 1 attempts in 2 secs): user=<alice>, method=PLAIN, rip=192.0.2.7, lip=…, session=<…>`.
+
+use std::net::IpAddr;
+
+use fairban_types::{Event, Service, Time};
+
+use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
+use crate::message::field;
+use crate::scan::{find, leading_address};
+use crate::{Defect, Outcome};
+
+/// Reads the words of a login process.
+pub(super) fn read(time: Time, words: &[u8], service: Service) -> Outcome<'_> {
+    let Some(words) = informative(after_process_id(words)) else { return Outcome::Nothing };
+    let Some((told, fields)) = split(words) else { return Outcome::Nothing };
+    let Some((kind, count)) = verdict::of_session(told) else { return Outcome::Nothing };
+    let Some(fields) = Fields::read(fields) else { return Outcome::Defect(Defect::Client) };
+    let mut event = Event::new(kind, time, fields.client, service);
+    event.count = count;
+    event.account = fields.user.filter(|user| !user.is_empty()).map(field);
+    event.method = fields.method.map(field);
+    event.session = fields.session.map(field);
+    event.reason = Some(field(told));
+    Outcome::Event(event)
+}
+
+/// Splits at the colon before the first field. What stands before is Dovecot's own in every wording that
+/// [`verdict::of_session`] knows.
+fn split(words: &[u8]) -> Option<(&[u8], &[u8])> {
+    let user = find(words, b": user=<");
+    let address = find(&words[..user.unwrap_or(words.len())], b": rip=");
+    let at = address.or(user)?;
+    Some((&words[..at], &words[at + 2..]))
+}
+
+struct Fields<'a> {
+    client: IpAddr,
+    user: Option<&'a [u8]>,
+    method: Option<&'a [u8]>,
+    session: Option<&'a [u8]>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads `user=<…>, method=…, rip=…, lip=…, …, session=<…>`. User name and method are the client's text, and stand
+    /// before `rip=` unless `login_log_format_elements` was changed.
+    fn read(fields: &'a [u8]) -> Option<Self> {
+        if fields.len() > UNCUT_LEN_MAX {
+            return None;
+        }
+        if let Some(rest) = fields.strip_prefix(b"rip=") {
+            let (client, rest) = value(rest)?;
+            let user = find(rest, b"user=<").map(|at| &rest[at + 6..]);
+            let user = user.and_then(|rest| Some(&rest[..memchr::memchr(b'>', rest)?]));
+            return Some(Fields { client, user, method: None, session: None });
+        }
+        let (at, client, tail) = last_client(fields)?;
+        let before = &fields[..at];
+        let (user, method) = match before.strip_prefix(b"user=<") {
+            Some(rest) => user_and_method(rest),
+            None => (None, None),
+        };
+        Some(Fields { client, user, method, session: session(tail) })
+    }
+}
+
+/// An address that ends a field.
+fn value(text: &[u8]) -> Option<(IpAddr, &[u8])> {
+    let (client, rest) = leading_address(text)?;
+    (rest.is_empty() || rest.starts_with(b", ")).then_some((client, rest))
+}
+
+/// The last `rip=`: its place, address and what follows. If fields follow that Dovecot does not write by default, a
+/// client may fill them: then every `rip=` must say the same.
+fn last_client(fields: &[u8]) -> Option<(usize, IpAddr, &[u8])> {
+    const NAME: &[u8] = b", rip=";
+    let at = memchr::memmem::rfind(fields, NAME)?;
+    let (client, tail) = value(&fields[at + NAME.len()..])?;
+    if !is_default(tail) {
+        let agree = memchr::memmem::find_iter(fields, NAME)
+            .all(|at| value(&fields[at + NAME.len()..]).is_none_or(|(other, _)| other == client));
+        if !agree {
+            return None;
+        }
+    }
+    Some((at, client, tail))
+}
+
+/// Whether every field is one that only Dovecot fills.
+fn is_default(tail: &[u8]) -> bool {
+    const NAMES: [&[u8]; 9] =
+        [b"lip=", b"mpid=", b"session=<", b"lport=", b"rport=", b"real_rip=", b"real_lip=", b"pid=", b"secured"];
+    let mut rest = tail;
+    while let Some(field) = rest.strip_prefix(b", ") {
+        // The library's words about TLS may hold commas; the session follows them.
+        let is_known = field.starts_with(b"TLS") || NAMES.iter().any(|name| field.starts_with(name));
+        if !is_known {
+            return false;
+        }
+        let end = find(field, b", ").unwrap_or(field.len());
+        rest = &field[end..];
+    }
+    rest.is_empty()
+}
+
+/// `alice>, method=PLAIN` or `alice>`.
+fn user_and_method(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
+    if let Some(at) = memchr::memmem::rfind(text, b">, method=") {
+        return (Some(&text[..at]), Some(&text[at + 10..]));
+    }
+    (text.strip_suffix(b">"), None)
+}
+
+fn session(tail: &[u8]) -> Option<&[u8]> {
+    let at = memchr::memmem::rfind(tail, b", session=<")?;
+    let rest = &tail[at + 11..];
+    Some(&rest[..memchr::memchr(b'>', rest)?])
+}

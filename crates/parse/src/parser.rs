@@ -1,0 +1,160 @@
+//! One source's lines, one after the other.
+
+use std::sync::Arc;
+
+use fairban_types::{Event, Time};
+
+use crate::custom::Formats;
+use crate::message::Message;
+use crate::prefix::{Prefixes, Split, named};
+use crate::servers::{self, Sessions};
+use crate::{Context, Defect, Outcome, dovecot, exim, postfix, repeated};
+
+/// The longest line that is read, in bytes. No mail server writes longer ones on its own account.
+pub const LINE_LEN_MAX: usize = 64 * 1024;
+
+/// Reads the lines of one source in order. It keeps what later lines refer to, and nothing else: the last line, and the
+/// open sessions of servers that name a client only once.
+#[derive(Debug, Default)]
+pub struct Parser {
+    prefixes: Prefixes,
+    /// The last line, if it held an event; empty otherwise.
+    last: Vec<u8>,
+    reader: Reader,
+}
+
+impl Parser {
+    /// A parser that has seen no line yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same, which tries the operator's own formats first.
+    #[must_use]
+    pub fn with_formats(mut self, formats: Arc<Formats>) -> Self {
+        self.reader.formats = Some(formats).filter(|formats| !formats.is_empty());
+        self
+    }
+
+    /// Reads one line, with or without its line end. The context's zone must stay the same for one source.
+    pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> Outcome<'a> {
+        let line = without_end(line);
+        if line.len() > LINE_LEN_MAX {
+            self.last.clear();
+            return Outcome::Defect(Defect::TooLong(LINE_LEN_MAX));
+        }
+        let split = match self.prefixes.split(line, context) {
+            Ok(Split::LastRepeated { time, count }) => return self.again(time, count, context),
+            Ok(split) => split,
+            Err(defect) => {
+                self.last.clear();
+                return Outcome::Defect(defect);
+            }
+        };
+        let outcome = self.reader.read(&split, line, context);
+        self.last.clear();
+        if matches!(outcome, Outcome::Event(_)) {
+            self.last.extend_from_slice(line);
+        }
+        outcome
+    }
+
+    /// The last line's event, `count` times more.
+    fn again<'a>(&mut self, time: Time, count: u32, context: &Context) -> Outcome<'a> {
+        let last = std::mem::take(&mut self.last);
+        let event = match self.prefixes.split(&last, context) {
+            Ok(split) if !last.is_empty() => match self.reader.read(&split, &last, context) {
+                Outcome::Event(event) => Some(Event { time, ..times(event, count).into_owned() }),
+                Outcome::Nothing | Outcome::Defect(_) => None,
+            },
+            _ => None,
+        };
+        self.last = last;
+        event.map_or(Outcome::Nothing, Outcome::Event)
+    }
+}
+
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn times(event: Event<'_>, count: u32) -> Event<'_> {
+    Event { count: event.count.saturating_mul(count), ..event }
+}
+
+/// Hands a line's words to the parser of the server that wrote them.
+#[derive(Debug, Default)]
+struct Reader {
+    formats: Option<Arc<Formats>>,
+    sessions: Sessions,
+}
+
+impl Reader {
+    fn read<'a>(&mut self, split: &Split<'a>, line: &'a [u8], context: &Context) -> Outcome<'a> {
+        let message = match *split {
+            Split::Tagged { time, program, text } => Message { time, program, text },
+            Split::Spaced { time, text } | Split::Bare { time, text } => Message { time, program: b"", text },
+            Split::LastRepeated { .. } | Split::Continuation => return Outcome::Nothing,
+        };
+        if let Some(formats) = &self.formats
+            && let Some(outcome) = formats.parse(&message)
+        {
+            return outcome;
+        }
+        match split {
+            Split::Tagged { .. } => self.tagged(&message),
+            Split::Spaced { .. } => self.spaced(&message, line, context),
+            _ => self.bare(&message, line, context),
+        }
+    }
+
+    fn tagged<'a>(&mut self, message: &Message<'a>) -> Outcome<'a> {
+        match repeated::with_words(message.text) {
+            Some((count, text)) => match self.by_program(&Message { text, ..*message }) {
+                Outcome::Event(event) => Outcome::Event(times(event, count)),
+                other => other,
+            },
+            None => self.by_program(message),
+        }
+    }
+
+    fn by_program<'a>(&mut self, message: &Message<'a>) -> Outcome<'a> {
+        if let Some(daemon) = postfix::daemon(message.program) {
+            return postfix::read(daemon, message);
+        }
+        if let Some(process) = dovecot::process(message) {
+            let outcome = dovecot::read(&process, message.time);
+            // Other servers have a `pop3-login`, too.
+            if outcome != Outcome::Nothing || message.program.starts_with(b"dovecot") {
+                return outcome;
+            }
+        }
+        match message.program {
+            b"exim" | b"exim4" | b"/usr/sbin/exim4" => exim::read_syslog(message.time, message.text),
+            _ => servers::by_program(message, &mut self.sessions),
+        }
+    }
+
+    /// Exim's own files, or a syslog whose dates have a blank in the middle, or another server's own form.
+    fn spaced<'a>(&mut self, message: &Message<'a>, line: &'a [u8], context: &Context) -> Outcome<'a> {
+        let outcome = exim::read(message.time, message.text);
+        if outcome != Outcome::Nothing {
+            return outcome;
+        }
+        if let Some(Split::Tagged { time, program, text }) = named(message.time, message.text) {
+            let outcome = self.tagged(&Message { time, program, text });
+            if outcome != Outcome::Nothing {
+                return outcome;
+            }
+        }
+        servers::by_line(line, context, &mut self.sessions)
+    }
+
+    fn bare<'a>(&mut self, message: &Message<'a>, line: &'a [u8], context: &Context) -> Outcome<'a> {
+        match servers::by_line(line, context, &mut self.sessions) {
+            Outcome::Nothing => servers::by_program(message, &mut self.sessions),
+            outcome => outcome,
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! What smtpd tells of its clients.
+
+use fairban_types::{Event, EventKind, Service, Time};
+
+use super::{after_queue_id, peer, reject};
+use crate::message::field;
+use crate::scan::{find, leading_number, mentions, mentions_any, split_once};
+use crate::{Defect, Outcome};
+
+/// Reads the words of smtpd.
+pub(super) fn read(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+    match text.first() {
+        // By far the most lines: connect, disconnect.
+        Some(b'c' | b'd') if text.starts_with(b"connect from ") || text.starts_with(b"disconnect from ") => {
+            Outcome::Nothing
+        }
+        Some(b'w') if text.starts_with(b"warning: ") => warning(time, &text[9..], service),
+        _ => match after_queue_id(text) {
+            Some(words) => transaction(time, words, service),
+            None => session(time, text, service),
+        },
+    }
+}
+
+/// What stands behind a queue id.
+fn transaction(time: Time, words: &[u8], service: Service) -> Outcome<'_> {
+    if let Some(rest) = words.strip_prefix(b"client=") {
+        return accepted(time, rest, service);
+    }
+    if let Some(rest) = words.strip_prefix(b"reject: ") {
+        return reject::read(time, rest, service, reject::By::Smtpd);
+    }
+    if let Some(rest) = words.strip_prefix(b"milter-reject: ") {
+        return reject::read(time, rest, service, reject::By::Milter);
+    }
+    if let Some(rest) = words.strip_prefix(b"abort: TLS from ") {
+        return simple(EventKind::ConnectionAborted, time, rest, service);
+    }
+    session(time, words, service)
+}
+
+/// `name[address], sasl_method=LOGIN, sasl_username=alice` at the beginning of a message.
+fn accepted(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+    let (client, rest) = match peer::read(text) {
+        Ok(read) => read,
+        // Mail from a local program or through a proxy that did not tell its client.
+        Err(_) => return Outcome::Nothing,
+    };
+    let Some((method, account)) = sasl(rest) else {
+        return Outcome::Event(Event::new(EventKind::RecipientAccepted, time, client, service));
+    };
+    let mut event = Event::new(EventKind::LoginSucceeded, time, client, service).account(field(account));
+    event.method = Some(field(method));
+    Outcome::Event(event)
+}
+
+fn sasl(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let rest = rest.strip_prefix(b", sasl_method=")?;
+    let (method, account) = split_once(rest, b", sasl_username=")?;
+    // What may follow is encoded and so cannot be part of a name by accident.
+    let end = find(account, b", sasl_sender=").or_else(|| find(account, b", orig_queue_id=")).unwrap_or(account.len());
+    Some((method, &account[..end]))
+}
+
+/// Lines that begin with what the client did: `lost connection after AUTH from name[address]`.
+fn session(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+    const WORDINGS: [(&[u8], EventKind); 9] = [
+        (b"lost connection after ", EventKind::ConnectionAborted),
+        (b"timeout after ", EventKind::ConnectionAborted),
+        (b"too many errors after ", EventKind::RateExceeded),
+        (b"improper command pipelining after ", EventKind::SyntaxError),
+        (b"non-SMTP command from ", EventKind::SyntaxError),
+        (b"bare <LF> received after ", EventKind::SyntaxError),
+        (b"SSL_accept error from ", EventKind::ConnectionAborted),
+        (b"too many connections from ", EventKind::RateExceeded),
+        (b"refused connect from ", EventKind::ClientRejected),
+    ];
+    let Some((wording, kind)) = WORDINGS.iter().find(|(wording, _)| text.starts_with(wording)) else {
+        return Outcome::Nothing;
+    };
+    let rest = &text[wording.len()..];
+    if wording.ends_with(b" from ") {
+        return simple(*kind, time, rest, service);
+    }
+    // Between stands the state: a command's name of Postfix's own, perhaps with a byte count.
+    match state_and_client(rest) {
+        Some((state, client)) => match simple(*kind, time, client, service) {
+            Outcome::Event(event) => Outcome::Event(Event { reason: Some(field(state)), ..event }),
+            other => other,
+        },
+        None => Outcome::Nothing,
+    }
+}
+
+/// Splits `DATA (0 bytes) from client` at its first ` from `; what stands before it must look like Postfix's own.
+fn state_and_client(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    const STATE_LEN_MAX: usize = 48;
+    let at = find(&text[..text.len().min(STATE_LEN_MAX)], b" from ")?;
+    Some((&text[..at], &text[at + 6..]))
+}
+
+fn simple(kind: EventKind, time: Time, client: &[u8], service: Service) -> Outcome<'_> {
+    match peer::read(client) {
+        Ok((client, _)) => Outcome::Event(Event::new(kind, time, client, service)),
+        Err(defect) => Outcome::Defect(defect),
+    }
+}
+
+/// What stands behind `warning: `.
+fn warning(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+    if let Ok((client, rest)) = peer::read(text)
+        && let Some(rest) = rest.strip_prefix(b": SASL ")
+    {
+        return sasl_failure(Event::new(EventKind::LoginFailed, time, client, service), rest);
+    }
+    if text.starts_with(b"unknown[unknown]: SASL ") {
+        return Outcome::Defect(Defect::Client);
+    }
+    if let Some(rest) = text.strip_prefix(b"non-SMTP command from ") {
+        return simple(EventKind::SyntaxError, time, rest, service);
+    }
+    if let Some(rest) = text.strip_prefix(b"Illegal address syntax from ") {
+        return simple(EventKind::SyntaxError, time, rest, service);
+    }
+    if let Some(client) = rate_limit(text) {
+        return simple(EventKind::RateExceeded, time, client, service);
+    }
+    match after_queue_id(text) {
+        Some(rest) => bdat(time, rest, service),
+        None => Outcome::Nothing,
+    }
+}
+
+/// The client of `Connection rate limit exceeded: 61 from name[address] for service smtp` and its kin.
+fn rate_limit(text: &[u8]) -> Option<&[u8]> {
+    const WORDING_LEN_MAX: usize = 64;
+    let head = &text[..text.len().min(WORDING_LEN_MAX)];
+    let at = find(head, b" limit exceeded: ")?;
+    // Only words of Postfix's own stand before.
+    head[..at].iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b' ').then_some(())?;
+    let rest = &text[at + 17..];
+    let (digits, _) = leading_number(rest);
+    rest[digits..].strip_prefix(b" from ")
+}
+
+fn bdat(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+    if let Some(rest) = text.strip_prefix(b"malformed BDAT command syntax from ") {
+        return simple(EventKind::SyntaxError, time, rest, service);
+    }
+    if let Some(rest) = text.strip_prefix(b"BDAT request from ") {
+        return simple(EventKind::MessageTooBig, time, rest, service);
+    }
+    Outcome::Nothing
+}
+
+/// `LOGIN authentication failed: (reason unavailable), sasl_username=alice`.
+fn sasl_failure<'a>(mut event: Event<'a>, text: &'a [u8]) -> Outcome<'a> {
+    const METHOD_LEN_MAX: usize = 100;
+    let Some(end) = memchr::memchr(b' ', &text[..text.len().min(METHOD_LEN_MAX + 1)]) else { return Outcome::Nothing };
+    let (method, rest) = (&text[..end], &text[end + 1..]);
+    event.method = Some(field(method));
+    if rest.starts_with(b"authentication aborted") {
+        event.kind = EventKind::ConnectionAborted;
+        return Outcome::Event(event);
+    }
+    let Some(rest) = rest.strip_prefix(b"authentication failed: ") else { return Outcome::Nothing };
+    let (reason, account) = match split_once(rest, b", sasl_username=") {
+        Some((reason, account)) => (reason, Some(account)),
+        None => (rest, None),
+    };
+    let Some(kind) = sasl_kind(reason) else { return Outcome::Nothing };
+    event.kind = kind;
+    event.account = account.filter(|account| *account != b"(unavailable)").map(field);
+    event.reason = Some(field(reason)).filter(|reason| reason != "(reason unavailable)");
+    Outcome::Event(event)
+}
+
+/// What a reason says of the attempt; `None` where the server's own trouble refused it.
+fn sasl_kind(reason: &[u8]) -> Option<EventKind> {
+    if reason == b"(reason unavailable)" || reason == b"authentication failure" {
+        return Some(EventKind::LoginFailed);
+    }
+    const SERVERS_TROUBLE: [&[u8]; 5] = [
+        b"connection lost to authentication server",
+        b"temporary",
+        b"generic failure",
+        b"no mechanism available",
+        b"internal error",
+    ];
+    if mentions_any(reason, &SERVERS_TROUBLE) {
+        return None;
+    }
+    if mentions_any(reason, &[b"user not found", b"unknown user"]) {
+        return Some(EventKind::LoginUnknownAccount);
+    }
+    if mentions(reason, b"policy") || mentions(reason, b"been blocked") {
+        return Some(EventKind::LoginRefused);
+    }
+    if mentions_any(reason, &[b"invalid authentication mechanism", b"bad protocol", b"another step is needed"]) {
+        return Some(EventKind::SyntaxError);
+    }
+    Some(EventKind::LoginFailed)
+}

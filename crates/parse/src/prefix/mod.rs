@@ -1,0 +1,100 @@
+//! What stands before a server's own words: syslog headers and time stamps of every form.
+
+mod civil;
+mod stamp;
+mod structured;
+mod tag;
+
+use fairban_types::Time;
+
+use crate::{Context, Defect};
+use stamp::{Clock, Form, Stamp};
+
+/// A line without its prefix.
+#[derive(Debug)]
+pub(crate) enum Split<'a> {
+    /// A program's words, under its name.
+    Tagged { time: Time, program: &'a [u8], text: &'a [u8] },
+    /// Words without a program's name, behind a date of the form that Exim's files have.
+    Spaced { time: Time, text: &'a [u8] },
+    /// Words without a program's name, behind another stamp or none.
+    Bare { time: Time, text: &'a [u8] },
+    /// `last message repeated 3 times`.
+    LastRepeated { time: Time, count: u32 },
+    /// Part of the line before.
+    Continuation,
+}
+
+/// Takes prefixes off the lines of one source.
+#[derive(Debug, Default)]
+pub(crate) struct Prefixes {
+    clock: Clock,
+    /// Whether the source has shown time stamps: then a line without one continues the line before, and what it seems
+    /// to say may be a client's text.
+    is_stamped: bool,
+}
+
+impl Prefixes {
+    /// Takes the line apart.
+    pub(crate) fn split<'a>(&mut self, line: &'a [u8], context: &Context) -> Result<Split<'a>, Defect> {
+        let line = match line.first() {
+            Some(b'<') => match structured::after_priority(line) {
+                Some(rest) if rest.starts_with(b"1 ") => return self.structured(&rest[2..], context),
+                Some(rest) => rest,
+                None => line,
+            },
+            _ => line,
+        };
+        match self.clock.read(line, context) {
+            Some(stamp) => {
+                self.is_stamped = true;
+                stamped(stamp)
+            }
+            None if self.is_stamped => Ok(Split::Continuation),
+            None => Ok(unstamped(line, context.reference)),
+        }
+    }
+
+    /// RFC 5424 behind its version.
+    fn structured<'a>(&mut self, text: &'a [u8], context: &Context) -> Result<Split<'a>, Defect> {
+        self.is_stamped = true;
+        let Some(header) = structured::header(text) else { return Ok(Split::Continuation) };
+        let time = match header.stamp {
+            b"-" => context.reference,
+            _ => self.clock.read(header.stamp, context).ok_or(Defect::Time)?.time?,
+        };
+        Ok(Split::Tagged { time, program: header.program, text: header.text })
+    }
+}
+
+fn stamped(stamp: Stamp<'_>) -> Result<Split<'_>, Defect> {
+    let time = stamp.time?;
+    let text = stamp.rest;
+    if stamp.form == Form::Spaced {
+        return Ok(Split::Spaced { time, text });
+    }
+    Ok(named(time, text).unwrap_or(Split::Bare { time, text }))
+}
+
+/// A tag with or without a host before it.
+pub(crate) fn named(time: Time, text: &[u8]) -> Option<Split<'_>> {
+    if let Some((program, text)) = tag::read(text) {
+        return Some(Split::Tagged { time, program, text });
+    }
+    let text = tag::skip_host(text)?;
+    if let Some((program, text)) = tag::read(text) {
+        return Some(Split::Tagged { time, program, text });
+    }
+    let count = crate::repeated::last_message(text)?;
+    Some(Split::LastRepeated { time, count })
+}
+
+fn unstamped(line: &[u8], time: Time) -> Split<'_> {
+    match tag::read(line) {
+        Some((program, text)) => Split::Tagged { time, program, text },
+        None => Split::Bare { time, text: line },
+    }
+}
+
+#[cfg(test)]
+mod tests;

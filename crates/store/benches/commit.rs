@@ -1,0 +1,60 @@
+//! How many events a second the store makes durable, in batches of 1000: `cargo bench -p fairban-store`.
+//!
+//! The worst case for the indexes: every event has an address and every second one an account of its own.
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use fairban_store::{Batch, EventFilter, Outcome, Store, StoredEvent};
+use fairban_types::{Event, EventKind, Service, Time};
+
+const BATCH: u64 = 1000;
+
+fn event(number: u64, node: &Arc<str>) -> StoredEvent {
+    let scattered = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let client = Ipv4Addr::from((scattered >> 32) as u32);
+    let kind = EventKind::ALL[(number % 5) as usize];
+    let time = Time::from_secs(1_800_000_000 + (number / 500) as i64);
+    let mut event = Event::new(kind, time, client.into(), Service::Imap);
+    event.session = Some(format!("{scattered:016x}").into());
+    event.method = Some("PLAIN".into());
+    if number % 2 == 0 {
+        event = event.account(format!("user{}@example.test", scattered % 1_000_000)).digest("0585");
+    }
+    StoredEvent { node: node.clone(), outcome: Outcome::Counted, event }
+}
+
+#[allow(clippy::disallowed_methods)]
+fn main() {
+    let events: u64 = std::env::var("EVENTS").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    let node: Arc<str> = "mx1".into();
+    let mut batch = Batch::default();
+    let (mut spent, mut slowest) = (0.0, 0.0_f64);
+    for first in (0..events).step_by(BATCH as usize) {
+        batch.clear();
+        (first..first + BATCH).for_each(|number| batch.event(event(number, &node)));
+        batch.cursors.push(("/var/log/mail.log".to_owned(), first.to_string()));
+        let start = Instant::now();
+        store.commit(&batch).unwrap();
+        let took = start.elapsed().as_secs_f64();
+        spent += took;
+        slowest = slowest.max(took);
+    }
+    println!(
+        "{events} events in {spent:.2} s: {:.0} events/s; slowest commit {:.1} ms",
+        events as f64 / spent,
+        slowest * 1e3
+    );
+    println!("{} bytes per event", store.info().unwrap().bytes / events);
+    let start = Instant::now();
+    let filter = EventFilter { client: Some("203.0.113.0/24".parse().unwrap()), ..EventFilter::default() };
+    let found = store.events(&filter, 100, None).unwrap().len();
+    println!("{found} events of a /24 found in {:.2} ms", start.elapsed().as_secs_f64() * 1e3);
+    let (start, mut recalled) = (Instant::now(), 0);
+    store.recall(Time::MIN, |_| recalled += 1).unwrap();
+    println!("{recalled} recalled: {:.0} per second", f64::from(recalled) / start.elapsed().as_secs_f64());
+}

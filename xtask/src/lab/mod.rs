@@ -1,0 +1,141 @@
+//! The test lab: a real mail server, Fairban beside it, and clients with addresses of their own, on one machine and
+//! without touching its network or its files.
+
+pub(crate) mod client;
+pub(crate) mod commands;
+pub(crate) mod guard;
+pub(crate) mod net;
+mod servers;
+
+use std::fs::{self, File, Permissions};
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+use crate::process::{Daemon, wait_for};
+use client::{Answer, Idle, Try, Way};
+use guard::{Fairban, Setup};
+use net::Net;
+
+/// The ports of the mail server that clients can reach.
+pub(crate) const PORTS: [u16; 8] = [25, 587, 465, 143, 993, 110, 995, 4190];
+
+/// Everything that runs. Fields go in this order: first who watches, then who is watched, then the ground.
+#[derive(Debug)]
+pub(crate) struct Lab {
+    /// Fairban.
+    pub fairban: Fairban,
+    dovecot: Daemon,
+    postfix: Daemon,
+    /// The namespaces.
+    pub net: Net,
+    dir: TempDir,
+}
+
+impl Lab {
+    /// Starts everything, and waits until each part answers.
+    pub(crate) fn start(setup: Setup) -> Result<Lab> {
+        let net = Net::new()?;
+        let dir = tempfile::Builder::new().prefix(&format!("{}-", net.name())).tempdir()?;
+        // The servers' own users must get in.
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
+        // Postfix's folders come first: Dovecot puts its socket there.
+        let postfix = servers::start_postfix(&net, dir.path())?;
+        let dovecot = servers::start_dovecot(&net, dir.path())?;
+        let fairban = Fairban::new(dir.path(), setup)?;
+        let mut lab = Lab { fairban, dovecot, postfix, net, dir };
+        lab.wait_for_servers()?;
+        lab.fairban.start(&lab.net)?;
+        Ok(lab)
+    }
+
+    /// The folder with all files of the lab.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn wait_for_servers(&mut self) -> Result<()> {
+        // A client that never does anything else, so that its connections cannot matter to a test.
+        let from: IpAddr = "198.51.100.254".parse()?;
+        for port in PORTS {
+            wait_for(&format!("port {port} to open"), Duration::from_secs(20), || {
+                for (name, daemon) in [("dovecot", &mut self.dovecot), ("postfix", &mut self.postfix)] {
+                    if let Some(status) = daemon.ended()? {
+                        let said = fs::read_to_string(self.dir.path().join(format!("{name}.out"))).unwrap_or_default();
+                        anyhow::bail!("{name} ended at once: {status}\n{said}");
+                    }
+                }
+                Ok(self.net.connect(from, port, Duration::from_secs(1))?.is_ok().then_some(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// One try of a client.
+    pub(crate) fn attempt(&self, from: &str, way: Way, name: &str, password: &str) -> Result<Answer> {
+        let from = from.parse().with_context(|| format!("'{from}' is not an address"))?;
+        client::attempt(&self.net, from, &Try { way, name: name.to_owned(), password: password.to_owned() })
+    }
+
+    /// A sign-in with the right password.
+    pub(crate) fn sign_in(&self, from: &str, way: Way, account: &str) -> Result<Answer> {
+        self.attempt(from, way, account, &format!("right-{account}"))
+    }
+
+    /// Whether the kernel drops the client's connections to the port.
+    pub(crate) fn is_dropped(&self, from: &str, port: u16) -> Result<bool> {
+        client::is_dropped(&self.net, from.parse()?, port)
+    }
+
+    /// A connection of the client's to IMAP, on which nothing happens yet.
+    pub(crate) fn idle(&self, from: &str) -> Result<Idle> {
+        Idle::open(&self.net, from.parse()?)
+    }
+
+    /// Moves Dovecot's log aside and makes it begin a new one, as logrotate does.
+    pub(crate) fn rotate_dovecot_log(&self) -> Result<()> {
+        fs::rename(self.dir().join("dovecot.log"), self.dir().join("dovecot.log.1"))?;
+        self.dovecot.signal(Signal::SIGUSR1)
+    }
+
+    /// Moves Postfix's log aside and makes it begin a new one.
+    pub(crate) fn rotate_postfix_log(&self) -> Result<()> {
+        fs::rename(self.dir().join("mail.log"), self.dir().join("mail.log.1"))?;
+        self.postfix.signal(Signal::SIGHUP)
+    }
+
+    /// Copies Dovecot's log and empties it in place, as logrotate's `copytruncate` does.
+    pub(crate) fn empty_dovecot_log(&self) -> Result<()> {
+        let log = self.dir().join("dovecot.log");
+        fs::copy(&log, self.dir().join("dovecot.log.2"))?;
+        File::options().write(true).open(&log)?.set_len(0)?;
+        Ok(())
+    }
+
+    /// The last lines of every log, for a person who wants to know why a test failed.
+    pub(crate) fn last_words(&self) -> String {
+        let mut text = String::new();
+        for name in ["fairban.out", "dovecot.log", "mail.log"] {
+            let log = fs::read(self.dir().join(name)).unwrap_or_default();
+            let log = String::from_utf8_lossy(&log);
+            let lines: Vec<&str> = log.lines().collect();
+            text.push_str(&format!("--- end of {name}, {} lines\n", lines.len()));
+            for line in lines.iter().skip(lines.len().saturating_sub(15)) {
+                text.push_str(&format!("{line}\n"));
+            }
+        }
+        text
+    }
+
+    /// Fails unless all parts still run.
+    pub(crate) fn check_alive(&mut self) -> Result<()> {
+        ensure!(self.dovecot.ended()?.is_none(), "Dovecot has ended");
+        ensure!(self.postfix.ended()?.is_none(), "Postfix has ended");
+        Ok(())
+    }
+}
