@@ -76,7 +76,8 @@ pub(crate) fn run(args: Args) -> Result<()> {
     let binary = if args.only_simulate { None } else { Some(binary(&args)?) };
     let mut trial = Trial::default();
     for seed in args.seed..args.seed + args.seeds {
-        let population = simulate(&Settings { days: args.days, scale: args.scale, hard: args.hard, ..Settings::new(seed) });
+        let population =
+            simulate(&Settings { days: args.days, scale: args.scale, hard: args.hard, ..Settings::new(seed) });
         let log = keep(&population, &folder, seed)?;
         let Some(binary) = &binary else { continue };
         for (index, profile) in args.profiles.iter().enumerate() {

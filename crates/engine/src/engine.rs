@@ -75,6 +75,7 @@ pub(crate) struct Seen<'e> {
 impl Engine {
     /// An engine that knows nothing yet.
     pub fn new(policy: Policy) -> Self {
+        let memory_bytes_max = policy.memory_bytes_max;
         let rules = Rules::new(policy);
         let mut standing = Standing::default();
         for net in &rules.policy.never {
@@ -88,7 +89,7 @@ impl Engine {
             familiar: Familiar::default(),
             standing,
             offences: Offences::default(),
-            witnesses: Witnesses::default(),
+            witnesses: Witnesses::new(memory_bytes_max),
             now: Time::MIN,
             steps: 0,
         }

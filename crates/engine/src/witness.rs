@@ -18,8 +18,10 @@ const SESSION_WAIT: Duration = Duration::from_secs(300);
 const CLIENT_WAIT: Duration = Duration::from_secs(60);
 /// Within this time, several password databases asked in turn for one try have all told of it.
 const CHAIN_WAIT: Duration = Duration::from_secs(2);
-/// The most tellings remembered; the oldest go first.
+/// The most tellings remembered, if memory allows; the oldest go first.
 const TALLIES_MAX: usize = 65_536;
+/// One telling may be remembered for each so many bytes of the memory limit.
+const BYTES_PER_TALLY: usize = 2048;
 
 #[derive(Clone, Copy)]
 struct Tally {
@@ -32,13 +34,19 @@ struct Tally {
 }
 
 /// Who told what lately.
-#[derive(Default)]
 pub(crate) struct Witnesses {
+    tallies_max: usize,
     tallies: HashMap<u64, Tally, RandomState>,
     order: VecDeque<(Time, u64)>,
 }
 
 impl Witnesses {
+    /// As many as the memory limit allows.
+    pub(crate) fn new(memory_bytes_max: usize) -> Self {
+        let tallies_max = (memory_bytes_max / BYTES_PER_TALLY).clamp(64, TALLIES_MAX);
+        Witnesses { tallies_max, tallies: HashMap::default(), order: VecDeque::new() }
+    }
+
     /// How many of the event's tries were not told before.
     pub(crate) fn fresh(&mut self, event: &Event<'_>, account: AccountId) -> u32 {
         if !event.kind.is_login_outcome() || event.kind == EventKind::LoginSucceeded {
@@ -71,7 +79,7 @@ impl Witnesses {
         if self.tallies.insert(key, tally).is_none() {
             self.order.push_back((time, key));
         }
-        if self.order.len() > TALLIES_MAX
+        if self.order.len() > self.tallies_max
             && let Some((_, oldest)) = self.order.pop_front()
         {
             self.tallies.remove(&oldest);
@@ -117,7 +125,7 @@ mod tests {
     }
 
     fn told(events: &[Event<'static>]) -> Vec<u32> {
-        let mut witnesses = Witnesses::default();
+        let mut witnesses = Witnesses::new(1 << 20);
         events.iter().map(|event| witnesses.fresh(event, hash::account("alice"))).collect()
     }
 

@@ -19,8 +19,7 @@ const PATTERN_MAX: usize = 2048;
 /// The memory that one compiled pattern may take, in bytes.
 const COMPILED_MAX: usize = 1 << 20;
 
-const GROUPS: [&str; 8] =
-    ["client", "account", "digest", "helo", "return_path", "recipient", "session", "reason"];
+const GROUPS: [&str; 8] = ["client", "account", "digest", "helo", "return_path", "recipient", "session", "reason"];
 
 /// Why a format of the operator's own cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -264,7 +263,9 @@ fn free_text(piece: &Hir) -> Option<String> {
     match piece.kind() {
         HirKind::Empty | HirKind::Literal(_) | HirKind::Look(_) | HirKind::Class(_) => None,
         HirKind::Capture(capture) => free_text(&capture.sub),
-        HirKind::Concat(parts) => class_run(&parts.iter().collect::<Vec<_>>()).or_else(|| parts.iter().find_map(free_text)),
+        HirKind::Concat(parts) => {
+            class_run(&parts.iter().collect::<Vec<_>>()).or_else(|| parts.iter().find_map(free_text))
+        }
         HirKind::Alternation(parts) => parts.iter().find_map(free_text),
         HirKind::Repetition(repetition) => repeated_free_text(piece, repetition),
     }
@@ -298,17 +299,22 @@ fn is_numeric(piece: &Hir) -> bool {
 fn is_numeric_class(class: &Class) -> bool {
     let is_blank = match class {
         Class::Unicode(class) => class.iter().all(|range| (range.start()..=range.end()).all(char::is_whitespace)),
-        Class::Bytes(class) => class.iter().all(|range| (range.start()..=range.end()).all(|byte| byte.is_ascii_whitespace())),
-    };
-    is_blank || match class {
-        Class::Unicode(class) => {
-            // `\d` has the digits of every script.
-            class.iter().all(|range| (range.start()..=range.end()).all(|letter| is_numeric_char(letter) || letter.is_numeric()))
-        }
         Class::Bytes(class) => {
-            class.iter().all(|range| (range.start()..=range.end()).all(|byte| is_numeric_char(char::from(byte))))
+            class.iter().all(|range| (range.start()..=range.end()).all(|byte| byte.is_ascii_whitespace()))
         }
-    }
+    };
+    is_blank
+        || match class {
+            Class::Unicode(class) => {
+                // `\d` has the digits of every script.
+                class.iter().all(|range| {
+                    (range.start()..=range.end()).all(|letter| is_numeric_char(letter) || letter.is_numeric())
+                })
+            }
+            Class::Bytes(class) => {
+                class.iter().all(|range| (range.start()..=range.end()).all(|byte| is_numeric_char(char::from(byte))))
+            }
+        }
 }
 
 fn is_numeric_char(letter: char) -> bool {

@@ -23,6 +23,8 @@ pub use custom::{CustomError, ExampleResult, Formats, Problem};
 pub use parser::{LINE_LEN_MAX, Parser};
 
 /// How one line was read.
+// An event on the heap would cost an allocation for every event of a log.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome<'a> {
     /// The line tells of something that a client did.

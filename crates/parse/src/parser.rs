@@ -103,7 +103,13 @@ impl Reader {
             return outcome;
         }
         match split {
-            Split::Tagged { .. } => self.tagged(&message),
+            Split::Tagged { .. } => match self.tagged(&message) {
+                // A level such as `ERR: ` behind the time stamp of a server's own file looks like a tag.
+                Outcome::Nothing if message.program.iter().all(u8::is_ascii_uppercase) => {
+                    servers::by_line(line, context, &mut self.sessions)
+                }
+                outcome => outcome,
+            },
             Split::Spaced { .. } => self.spaced(&message, line, context),
             _ => self.bare(&message, line, context),
         }

@@ -54,7 +54,7 @@ pub enum Happening {
     /// An event.
     Event(StoredEvent),
     /// A decision: its receipt is kept, and the block that it makes, changes or ends.
-    Decision(Box<Decision>),
+    Decision(Decision),
 }
 
 /// A network that is familiar to an account. A commit replaces what was known of the two.
@@ -117,7 +117,7 @@ impl Batch {
 
     /// Adds a decision, after all that was added so far.
     pub fn decision(&mut self, decision: Decision) {
-        self.happenings.push(Happening::Decision(Box::new(decision)));
+        self.happenings.push(Happening::Decision(decision));
     }
 
     /// Whether there is nothing to commit.

@@ -24,7 +24,19 @@ pub struct Store {
     /// Where the next event goes.
     pub(crate) segment: Segment,
     /// Held, so that no second program writes.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
+}
+
+/// Keeps other programs from writing.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a child process that is just being started holds a copy of it.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "cannot unlock the store");
+        }
+    }
 }
 
 impl Deref for Store {
@@ -64,7 +76,7 @@ impl Store {
         Store::at(Place::Memory(format!("/fairban-{}", COUNT.fetch_add(1, Ordering::Relaxed))), None)
     }
 
-    fn at(place: Place, lock: Option<File>) -> Result<Self, StoreError> {
+    fn at(place: Place, lock: Option<Lock>) -> Result<Self, StoreError> {
         let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut connection = place.connect(access).map_err(|error| place.error(&error))?;
         // Closing must not fold the log of a damaged database into it.
@@ -91,7 +103,7 @@ impl Store {
         self.set_meta("clean_shutdown", &now.millis())?;
         self.set_meta("open", &false)?;
         self.connection().set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        let Store { reader, .. } = self;
+        let Store { reader, _lock, .. } = self;
         drop(reader.names);
         reader.connection.close().map_err(|(_, error)| error.into())
     }
@@ -171,10 +183,10 @@ fn private_file(path: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
+fn lock(path: &Path) -> Result<Lock, StoreError> {
     let file = private_file(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy),
         Err(TryLockError::Error(error)) => Err(StoreError::io(&error, path)),
     }

@@ -20,7 +20,7 @@ pub enum RecallItem {
         /// The sequence number of the last event before it.
         seq: i64,
         /// The decision.
-        decision: Box<Decision>,
+        decision: Decision,
     },
 }
 
@@ -59,6 +59,6 @@ impl Reader {
 
 impl From<Receipt> for RecallItem {
     fn from(receipt: Receipt) -> Self {
-        RecallItem::Decision { seq: receipt.seq, decision: Box::new(receipt.decision) }
+        RecallItem::Decision { seq: receipt.seq, decision: receipt.decision }
     }
 }

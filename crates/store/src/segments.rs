@@ -2,7 +2,7 @@ use fairban_types::Time;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// Enough that a question visits few segments, few enough that the pages of one segment's indexes stay in memory.
-const EVENTS_MAX: i64 = 16_384;
+const EVENTS_MAX: i64 = 8_192;
 
 /// A run of events with consecutive sequence numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

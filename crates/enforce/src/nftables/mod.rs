@@ -13,7 +13,7 @@ use std::time::Instant;
 use ipnet::IpNet;
 use nix::errno::Errno;
 
-use self::plan::{Edits, Pen, Plan, Singles};
+use self::plan::{Edits, Pen, Plan, Reading, Singles};
 use self::sets::{Removal, Role, Set, Span};
 use self::table::State;
 use self::transaction::{Failure, Transaction};
@@ -118,9 +118,11 @@ impl Nftables {
         let mut added = Vec::new();
         let mut tx = Transaction::new();
         for set in Set::ALL {
+            let from = self.started.elapsed();
             let found = table::elements(&mut self.link, &self.layout, set.name())?;
+            let reading = Reading { from, to: self.started.elapsed(), found };
             let pen = Pen::new(&self.layout, self.removal, self.started.elapsed());
-            let new = self.plan.mend(&mut tx, pen, set, singles, &found, &mut difference);
+            let new = self.plan.mend(&mut tx, pen, set, singles, &reading, &mut difference);
             if set.role != Role::Never {
                 added.extend(new.iter().flat_map(|span| sets::networks(set.family, span)));
             }

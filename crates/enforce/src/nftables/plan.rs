@@ -191,15 +191,20 @@ impl Plan {
         pen: Pen<'_>,
         set: Set,
         singles: &Singles,
-        found: &[Shown],
+        reading: &Reading,
         difference: &mut Difference,
     ) -> Vec<Span> {
-        let mut found = pair_up(set, found);
+        let mut found = pair_up(set, &reading.found);
         let mut gone = Vec::new();
         let mut new = Vec::new();
         for span in self.wanted(pen, set, singles) {
             match found.remove(&span.first) {
-                Some(there) if there.last == span.last && is_same_end(there.timeout, span.timeout) => continue,
+                Some(there)
+                    if there.last == span.last
+                        && reading.is_same_end(there.timeout, span.timeout.map(|left| pen.now + left)) =>
+                {
+                    continue;
+                }
                 Some(there) if there.last == span.last => {
                     difference.changed += 1;
                     gone.push(there);
@@ -213,11 +218,10 @@ impl Plan {
             }
             new.push(span);
         }
-        // What is about to end by itself is no difference, but it must not stand in the way of a range.
-        let ends_soon = |span: &Span| !set.is_ranges() && span.timeout.is_some_and(|left| left < TOLERANCE);
-        let surplus: Vec<Span> = found.into_values().filter(|span| !ends_soon(span)).collect();
-        difference.surplus += surplus.len();
-        gone.extend(surplus);
+        // What is about to end by itself is taken out, but tells of nobody's meddling.
+        let ends_soon = |span: &&Span| span.timeout.is_some_and(|left| left < TOLERANCE);
+        difference.surplus += found.len() - found.values().filter(ends_soon).count();
+        gone.extend(found.into_values());
         pen.remove(tx, set, &gone);
         pen.add(tx, set, new.iter().copied());
         new
@@ -234,6 +238,26 @@ fn write_singles(tx: &mut Transaction, pen: Pen<'_>, set: Set, edits: &Edits) {
         .iter()
         .filter_map(|(net, expiry)| expiry.map(|expiry| Span::single(number(net), expiry.remaining(pen.now))));
     pen.add(tx, set, new);
+}
+
+/// The elements found in a set, and between which times they were read: a large set takes a while.
+pub(super) struct Reading {
+    pub(super) from: Duration,
+    pub(super) to: Duration,
+    pub(super) found: Vec<Shown>,
+}
+
+impl Reading {
+    /// Whether what was found with so much time remaining ends when it should.
+    fn is_same_end(&self, remaining: Option<Duration>, wanted: Option<Duration>) -> bool {
+        match (remaining, wanted) {
+            (Some(remaining), Some(end)) => {
+                end + TOLERANCE > self.from + remaining && end < self.to + remaining + TOLERANCE
+            }
+            (None, None) => true,
+            _ => false,
+        }
+    }
 }
 
 /// The wanted single addresses of each family.
@@ -263,10 +287,36 @@ fn pair_up(set: Set, found: &[Shown]) -> HashMap<u128, Span> {
     spans
 }
 
-fn is_same_end(found: Option<Duration>, wanted: Option<Duration>) -> bool {
-    match (found, wanted) {
-        (Some(found), Some(wanted)) => found.abs_diff(wanted) < TOLERANCE,
-        (None, None) => true,
-        _ => false,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_the_same_within_two_seconds_of_when_they_were_read() {
+        let secs = Duration::from_secs;
+        let reading = Reading { from: secs(100), to: secs(103), found: Vec::new() };
+        for (remaining, wanted, is_same) in [
+            (None, None, true),
+            (None, Some(110), false),
+            (Some(10), None, false),
+            (Some(10), Some(108), false),
+            (Some(10), Some(109), true),
+            (Some(10), Some(114), true),
+            (Some(10), Some(115), false),
+        ] {
+            assert_eq!(reading.is_same_end(remaining.map(secs), wanted.map(secs)), is_same, "{remaining:?} {wanted:?}");
+        }
+    }
+
+    #[test]
+    fn starts_and_ends_are_put_together() {
+        let set = Set { role: Role::Net, family: Family::V4 };
+        let shown = |number, is_end| Shown { number, is_end, remaining: None };
+        let found = [shown(30, false), shown(20, true), shown(20, false), shown(10, false), shown(25, true)];
+        let mut spans: Vec<(u128, u128)> = pair_up(set, &found).values().map(|span| (span.first, span.last)).collect();
+        spans.sort_unstable();
+        assert_eq!(spans, [(10, 19), (20, 24), (30, u128::from(u32::MAX))]);
+        // The end of a range whose start is over may still be there.
+        assert!(pair_up(set, &[shown(20, true)]).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairban_enforce::{Change, Difference, Element, EnforceError, Enforcer, Layout, Nftables, Recorder};
 use ipnet::IpNet;
@@ -13,6 +13,13 @@ use crate::namespace::Namespace;
 trait Tried {
     fn enforcer(&mut self) -> &mut dyn Enforcer;
     fn blocks(&self, address: &str) -> bool;
+    /// What remains of a time that began with the test.
+    fn left(&self, timeout: Duration) -> Duration;
+
+    fn element(&self, text: &str, minutes: Option<u64>) -> Element {
+        let timeout = minutes.map(|minutes| self.left(Duration::from_secs(minutes * 60)));
+        Element { net: net(text), timeout }
+    }
 }
 
 struct Twin(Recorder);
@@ -25,18 +32,23 @@ impl Tried for Twin {
     fn blocks(&self, address: &str) -> bool {
         self.0.is_blocked(address.parse().unwrap())
     }
+
+    fn left(&self, timeout: Duration) -> Duration {
+        timeout
+    }
 }
 
 struct Kernel {
     namespace: Namespace,
     enforcer: Nftables,
+    started: Instant,
 }
 
 impl Kernel {
     fn new() -> Self {
         let namespace = Namespace::new();
         let enforcer = namespace.enforcer(Layout::default());
-        Kernel { namespace, enforcer }
+        Kernel { namespace, enforcer, started: Instant::now() }
     }
 
     fn holds(&self, set: &str, address: &str) -> bool {
@@ -54,6 +66,10 @@ impl Tried for Kernel {
         let holds = |set: &str| self.holds(&format!("{set}{family}"), address);
         !holds("never") && (holds("block") || holds("net"))
     }
+
+    fn left(&self, timeout: Duration) -> Duration {
+        timeout - self.started.elapsed()
+    }
 }
 
 /// The twin, the kernel, and the kernel as an older one must be spoken to.
@@ -69,16 +85,12 @@ fn net(text: &str) -> IpNet {
     text.parse().unwrap_or_else(|_| text.parse::<IpAddr>().unwrap().into())
 }
 
-fn element(text: &str, minutes: Option<u64>) -> Element {
-    Element { net: net(text), timeout: minutes.map(|minutes| Duration::from_secs(minutes * 60)) }
-}
-
 fn add(text: &str, minutes: u64) -> Change {
-    Change::Add(element(text, Some(minutes)))
+    Change::Add(Element { net: net(text), timeout: Some(Duration::from_secs(minutes * 60)) })
 }
 
 fn permanent(text: &str) -> Change {
-    Change::Add(element(text, None))
+    Change::Add(Element { net: net(text), timeout: None })
 }
 
 fn remove(text: &str) -> Change {
@@ -162,17 +174,25 @@ fn walk(tried: &mut dyn Tried, steps: &[Step]) {
 #[test]
 fn reconciling_tells_and_mends_the_difference() {
     each(|tried| {
-        let want = [element("192.0.2.7", Some(5)), element("192.0.0.0/16", None), element("2001:db8::7", None)];
-        let spared = [net("192.0.2.8")];
+        let wants = |tried: &dyn Tried| {
+            [("192.0.2.7", Some(5)), ("192.0.0.0/16", None), ("2001:db8::7", None)]
+                .map(|(text, minutes)| tried.element(text, minutes))
+        };
+        let (want, spared) = (wants(tried), [net("192.0.2.8")]);
         let difference = tried.enforcer().reconcile(&want, &spared).unwrap();
         assert_eq!(difference, Difference { missing: 4, ..Difference::default() });
         assert!(tried.blocks("192.0.2.7") && tried.blocks("2001:db8::7") && !tried.blocks("192.0.2.8"));
+        let want = wants(tried);
         assert!(tried.enforcer().reconcile(&want, &spared).unwrap().is_none());
 
-        let want = [element("192.0.2.7", Some(50)), element("192.0.0.0/16", Some(5))];
+        let wants = |tried: &dyn Tried| {
+            [("192.0.2.7", Some(50)), ("192.0.0.0/16", Some(5))].map(|(text, minutes)| tried.element(text, minutes))
+        };
+        let want = wants(tried);
         let difference = tried.enforcer().reconcile(&want, &[]).unwrap();
         assert_eq!(difference, Difference { missing: 0, surplus: 2, changed: 2, rebuilt: false });
         assert!(!tried.blocks("2001:db8::7") && tried.blocks("192.0.2.8"));
+        let want = wants(tried);
         assert!(tried.enforcer().reconcile(&want, &[]).unwrap().is_none());
     });
 }
@@ -186,7 +206,8 @@ fn flushing_leaves_nothing_and_asks_for_a_reconciliation() {
         assert!(!tried.blocks("192.0.2.7") && !tried.blocks("198.51.100.1"));
         let refused = tried.enforcer().apply(&[add("192.0.2.7", 5)]);
         assert!(matches!(refused, Err(EnforceError::Diverged(_))), "{refused:?}");
-        let difference = tried.enforcer().reconcile(&[element("192.0.2.8", None)], &[]).unwrap();
+        let want = [tried.element("192.0.2.8", None)];
+        let difference = tried.enforcer().reconcile(&want, &[]).unwrap();
         assert_eq!(difference, Difference { missing: 1, rebuilt: true, ..Difference::default() });
         assert!(tried.blocks("192.0.2.8") && !tried.blocks("192.0.2.7"));
     });
@@ -212,20 +233,24 @@ fn kernel_and_twin_agree_on_chance_changes() {
         let mut chance = Chance(seed);
         let mut kernel = Kernel::new();
         let twin = Recorder::new();
-        let mut wanted: HashMap<IpNet, Element> = HashMap::new();
+        let mut wanted: HashMap<IpNet, Option<Duration>> = HashMap::new();
         for _ in 0..150 {
             let changes: Vec<Change> = (0..1 + chance.below(4)).map(|_| chance.change()).collect();
             kernel.enforcer.apply(&changes).unwrap();
             twin.clone().apply(&changes).unwrap();
+            let now = kernel.started.elapsed();
             for change in &changes {
                 match change {
-                    Change::Add(element) => drop(wanted.insert(element.net.trunc(), *element)),
-                    Change::Remove(net) => drop(wanted.remove(&net.trunc())),
+                    Change::Add(Element { net, timeout }) => {
+                        wanted.insert(*net, timeout.map(|timeout| now + timeout));
+                    }
+                    Change::Remove(net) => drop(wanted.remove(net)),
                     _ => {}
                 }
             }
         }
-        let want: Vec<Element> = wanted.into_values().collect();
+        let want: Vec<Element> =
+            wanted.into_iter().map(|(net, end)| Element { net, timeout: end.map(|end| kernel.left(end)) }).collect();
         let difference = kernel.enforcer.reconcile(&want, &[]).unwrap();
         assert!(difference.is_none(), "seed {seed}: {difference:?}");
         for low in (0..=255).step_by(5) {

@@ -1,14 +1,15 @@
 //! Other programs that change the table.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairban_enforce::{Change, Difference, Element, EnforceError, Enforcer, Layout};
 use ipnet::IpNet;
 
 use crate::namespace::Namespace;
 
-fn wanted() -> (Vec<Element>, Vec<IpNet>) {
-    let hour = Some(Duration::from_secs(3600));
+/// What blocks for an hour from the start.
+fn wanted(start: Instant) -> (Vec<Element>, Vec<IpNet>) {
+    let hour = Some(Duration::from_secs(3600) - start.elapsed());
     let want = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::7/128", "2001:db8:1::/64"]
         .map(|net| Element { net: net.parse().unwrap(), timeout: hour });
     (want.to_vec(), vec!["198.51.100.9/32".parse().unwrap()])
@@ -53,29 +54,36 @@ fn what_others_change_is_counted_and_mended() {
             Difference { changed: 1, ..Difference::default() },
         ),
     ] {
-        let namespace = Namespace::new();
+        let (namespace, start) = (Namespace::new(), Instant::now());
         let mut enforcer = namespace.enforcer(Layout::default());
-        let (want, never) = wanted();
+        let (want, never) = wanted(start);
         enforcer.reconcile(&want, &never).unwrap();
         let before = listed(&namespace);
         namespace.sh(&command);
+        let (want, never) = wanted(start);
         assert_eq!(enforcer.reconcile(&want, &never).unwrap(), expected, "{command}");
+        let (want, never) = wanted(start);
         assert!(enforcer.reconcile(&want, &never).unwrap().is_none(), "{command}");
         assert_eq!(listed(&namespace), before, "{command}");
     }
 }
 
-/// The table as `nft` shows it, without what passes with time.
+/// The table as `nft` shows it, without the times.
 fn listed(namespace: &Namespace) -> String {
     let text = namespace.sh("nft -s list table inet fairban");
-    text.lines().filter(|line| !line.contains("expires")).map(|line| format!("{line}\n")).collect()
+    let mut pieces = text.split(" timeout ");
+    let mut listed = pieces.next().unwrap().to_owned();
+    for piece in pieces {
+        listed.push_str(piece.trim_start_matches(|letter: char| letter.is_ascii_alphanumeric()));
+    }
+    listed
 }
 
 #[test]
 fn a_change_to_a_table_that_is_gone_asks_for_a_reconciliation() {
-    let namespace = Namespace::new();
+    let (namespace, start) = (Namespace::new(), Instant::now());
     let mut enforcer = namespace.enforcer(Layout::default());
-    let (want, never) = wanted();
+    let (want, never) = wanted(start);
     enforcer.reconcile(&want, &never).unwrap();
     namespace.sh("nft flush ruleset");
     let change = [Change::Add(want[0])];
@@ -97,12 +105,13 @@ fn a_stray_range_does_not_stand_in_the_way() {
 
 #[test]
 fn a_table_outlives_its_maker_and_no_other_is_touched() {
-    let namespace = Namespace::new();
+    let (namespace, start) = (Namespace::new(), Instant::now());
     namespace.sh("nft add table inet filter; nft add chain inet filter mine '{ type filter hook input priority 0; }'");
-    let (want, never) = wanted();
+    let (want, never) = wanted(start);
     namespace.enforcer(Layout::default()).reconcile(&want, &never).unwrap();
     let mut enforcer = namespace.enforcer(Layout::default());
     assert!(matches!(enforcer.apply(&[]), Err(EnforceError::Diverged(_))), "what is wanted is not known yet");
+    let (want, never) = wanted(start);
     assert!(enforcer.reconcile(&want, &never).unwrap().is_none());
     assert_eq!(
         enforcer.describe(),
@@ -115,8 +124,8 @@ fn a_table_outlives_its_maker_and_no_other_is_touched() {
 
 #[test]
 fn another_layout_makes_the_table_anew() {
-    let namespace = Namespace::new();
-    let (want, never) = wanted();
+    let (namespace, start) = (Namespace::new(), Instant::now());
+    let (want, never) = wanted(start);
     namespace.enforcer(Layout::default()).reconcile(&want, &never).unwrap();
     for layout in [
         Layout { ports: vec![143], ..Layout::default() },
@@ -125,7 +134,9 @@ fn another_layout_makes_the_table_anew() {
         Layout { forward: false, ..Layout::default() },
     ] {
         let mut enforcer = namespace.enforcer(layout);
+        let (want, never) = wanted(start);
         assert!(enforcer.reconcile(&want, &never).unwrap().rebuilt);
+        let (want, never) = wanted(start);
         assert!(enforcer.reconcile(&want, &never).unwrap().is_none());
     }
 }

@@ -156,9 +156,9 @@ fn without_password(told: &[u8]) -> &[u8] {
 
 /// 24 bits of FNV-1a: enough to tell equal passwords of one account, too few to find the password by.
 fn short_digest(password: &[u8]) -> u32 {
-    let hash = password.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hash = password
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let [a, b, c, d, e, f, ..] = hash.to_le_bytes();
     u32::from_be_bytes([0, a ^ d, b ^ e, c ^ f])
 }

@@ -6,7 +6,7 @@ use fairban_types::{Event, Service, Time};
 
 use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
 use crate::message::field;
-use crate::scan::{find, leading_address};
+use crate::scan::{find, leading_address, rfind};
 use crate::{Defect, Outcome};
 
 /// Reads the words of a login process.
@@ -69,31 +69,31 @@ fn value(text: &[u8]) -> Option<(IpAddr, &[u8])> {
     (rest.is_empty() || rest.starts_with(b", ")).then_some((client, rest))
 }
 
-/// The last `rip=`: its place, address and what follows. If fields follow that Dovecot does not write by default, a
-/// client may fill them: then every `rip=` must say the same.
+/// The last `rip=`: its place, address and what follows. Where another tells another address, the last one is the true
+/// one only if all fields behind the first are Dovecot's default ones; of others, a client may fill any.
 fn last_client(fields: &[u8]) -> Option<(usize, IpAddr, &[u8])> {
     const NAME: &[u8] = b", rip=";
-    let at = memchr::memmem::rfind(fields, NAME)?;
+    let at = rfind(fields, NAME)?;
     let (client, tail) = value(&fields[at + NAME.len()..])?;
-    if !is_default(tail) {
-        let agree = memchr::memmem::find_iter(fields, NAME)
-            .all(|at| value(&fields[at + NAME.len()..]).is_none_or(|(other, _)| other == client));
-        if !agree {
+    let other = memchr::memmem::find_iter(&fields[..at], NAME)
+        .filter_map(|at| value(&fields[at + NAME.len()..]))
+        .find(|(other, _)| *other != client);
+    if let Some((_, behind)) = other {
+        let between = &behind[..behind.len() - (fields.len() - at)];
+        if !is_default(between) || !is_default(tail) {
             return None;
         }
     }
     Some((at, client, tail))
 }
 
-/// Whether every field is one that only Dovecot fills.
+/// Whether every field is one that Dovecot writes by default.
 fn is_default(tail: &[u8]) -> bool {
-    const NAMES: [&[u8]; 9] =
-        [b"lip=", b"mpid=", b"session=<", b"lport=", b"rport=", b"real_rip=", b"real_lip=", b"pid=", b"secured"];
+    const NAMES: [&[u8]; 10] =
+        [b"method=", b"rip=", b"lip=", b"mpid=", b"session=<", b"lport=", b"rport=", b"pid=", b"secured", b"TLS"];
     let mut rest = tail;
     while let Some(field) = rest.strip_prefix(b", ") {
-        // The library's words about TLS may hold commas; the session follows them.
-        let is_known = field.starts_with(b"TLS") || NAMES.iter().any(|name| field.starts_with(name));
-        if !is_known {
+        if !NAMES.iter().any(|name| field.starts_with(name)) {
             return false;
         }
         let end = find(field, b", ").unwrap_or(field.len());
@@ -104,14 +104,14 @@ fn is_default(tail: &[u8]) -> bool {
 
 /// `alice>, method=PLAIN` or `alice>`.
 fn user_and_method(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
-    if let Some(at) = memchr::memmem::rfind(text, b">, method=") {
+    if let Some(at) = rfind(text, b">, method=") {
         return (Some(&text[..at]), Some(&text[at + 10..]));
     }
     (text.strip_suffix(b">"), None)
 }
 
 fn session(tail: &[u8]) -> Option<&[u8]> {
-    let at = memchr::memmem::rfind(tail, b", session=<")?;
+    let at = rfind(tail, b", session=<")?;
     let rest = &tail[at + 11..];
     Some(&rest[..memchr::memchr(b'>', rest)?])
 }

@@ -35,11 +35,9 @@ pub(super) fn all(text: &[u8]) -> Option<Places<'_>> {
         let Some(place) = at(text, comma) else { continue };
         places = Some(match places {
             None => Places { first: place, last: place, agree: true },
-            Some(before) => Places {
-                first: before.first,
-                last: place,
-                agree: before.agree && before.first.client == place.client,
-            },
+            Some(before) => {
+                Places { first: before.first, last: place, agree: before.agree && before.first.client == place.client }
+            }
         });
     }
     places
@@ -77,9 +75,8 @@ fn at(text: &[u8], comma: usize) -> Option<Place<'_>> {
 fn in_angles(text: &[u8]) -> Option<(&[u8], &[u8])> {
     const SESSION_LEN_MAX: usize = 128;
     let inner = text.strip_prefix(b"<")?;
-    let end = inner
-        .iter()
-        .take(SESSION_LEN_MAX)
-        .position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'.' | b':'))?;
+    let end = inner.iter().take(SESSION_LEN_MAX).position(|byte| {
+        !byte.is_ascii_alphanumeric() && !matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_' | b'.' | b':')
+    })?;
     (inner[end] == b'>').then_some((&inner[..end], &inner[end + 1..]))
 }

@@ -2,7 +2,7 @@
 
 use fairban_types::EventKind;
 
-use crate::scan::{find, leading_number, mentions, mentions_any};
+use crate::scan::{find, leading_number, mentions, mentions_any, rfind};
 
 /// More attempts in one session than this are not believed.
 const ATTEMPTS_MAX: u32 = 10_000;
@@ -27,14 +27,21 @@ fn plaintext(told: &[u8]) -> Option<EventKind> {
 
 /// 2.2: `proxy(alice): started proxying to 192.0.2.9:143`.
 fn proxied(told: &[u8]) -> Option<EventKind> {
-    let at = memchr::memmem::rfind(told, b"): ")?;
+    let at = rfind(told, b"): ")?;
     told[at + 3..].starts_with(b"started proxying to ").then_some(EventKind::LoginSucceeded)
 }
 
 /// The end of a session without a sign-in.
 fn ended(told: &[u8]) -> Option<(EventKind, u32)> {
-    const BEGINNINGS: [&[u8]; 7] =
-        [b"Disconnected", b"Login aborted", b"Aborted login", b"Connection closed", b"Too many", b"Inactivity", b"Auth"];
+    const BEGINNINGS: [&[u8]; 7] = [
+        b"Disconnected",
+        b"Login aborted",
+        b"Aborted login",
+        b"Connection closed",
+        b"Too many",
+        b"Inactivity",
+        b"Auth",
+    ];
     BEGINNINGS.iter().any(|beginning| told.starts_with(beginning)).then_some(())?;
     if let Some(at) = find(told, b"auth failed, ").or_else(|| find(told, b"auth failed (")) {
         let (digits, attempts) = leading_number(&told[at + 13..]);

@@ -91,7 +91,9 @@ mod tests {
             assert_eq!(host.helo, helo.map(str::as_bytes));
             assert_eq!(host.rest, rest.as_bytes());
         }
-        for text in ["(a) [192.0.2.7] F=<\"(b) [10.0.0.1]\"@c>", "a<b [192.0.2.7]", "", "(a [192.0.2.7]", "a b [1.2.3.4]"] {
+        for text in
+            ["(a) [192.0.2.7] F=<\"(b) [10.0.0.1]\"@c>", "a<b [192.0.2.7]", "", "(a [192.0.2.7]", "a b [1.2.3.4]"]
+        {
             assert_eq!(read(text.as_bytes()), Err(Defect::Client), "{text}");
         }
     }

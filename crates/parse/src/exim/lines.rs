@@ -174,8 +174,7 @@ fn is_news(beginning: &[u8], rest: &[u8]) -> bool {
 fn flagged(text: &[u8]) -> Option<(EventKind, Place<'_>)> {
     const SYNCHRONIZATION: &[u8] = b"SMTP protocol synchronization error ";
     if let Some(rest) = text.strip_prefix(SYNCHRONIZATION) {
-        const GREETING: &[u8] =
-            b"(input sent without waiting for greeting): rejected connection from ";
+        const GREETING: &[u8] = b"(input sent without waiting for greeting): rejected connection from ";
         return Some(match rest.strip_prefix(GREETING) {
             Some(client) => (EventKind::SyntaxError, Place::Start(client)),
             None => (EventKind::SyntaxError, Place::Flagged(rest)),

@@ -28,7 +28,9 @@ fn after_stamp(text: &[u8]) -> &[u8] {
             let end = memchr::memchr(b' ', rest).map_or(rest.len(), |at| at + 1);
             let rest = &rest[end..];
             match rest {
-                [b'+' | b'-', a, b, c, d, b' ', rest @ ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => rest,
+                [b'+' | b'-', a, b, c, d, b' ', rest @ ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()) => {
+                    rest
+                }
                 _ => rest,
             }
         }

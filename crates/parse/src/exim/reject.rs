@@ -108,7 +108,10 @@ fn recipient_kind(reason: &[u8]) -> EventKind {
 fn list_or_policy(reason: &[u8]) -> Option<EventKind> {
     const WORDINGS: [(&[&[u8]], EventKind); 7] = [
         (&[b"greylist", b"graylist"], EventKind::Greylisted),
-        (&[b"is listed ", b"listed at ", b"listed in ", b"black list", b"blacklist", b"blocklist", b"dnsbl"], EventKind::DnsblListed),
+        (
+            &[b"is listed ", b"listed at ", b"listed in ", b"black list", b"blacklist", b"blocklist", b"dnsbl"],
+            EventKind::DnsblListed,
+        ),
         (&[b"spf", b"dmarc", b"dkim"], EventKind::SpfFailed),
         (&[b"rate limit", b"ratelimit", b"sending rate", b"too many"], EventKind::RateExceeded),
         (&[b"helo", b"ehlo"], EventKind::HeloRejected),

@@ -6,10 +6,7 @@ const TAG_LEN_MAX: usize = 96;
 /// The program and its words, where the text begins with a syslog tag: `name: `, `name[pid]: ` or, in Dovecot's form,
 /// `name(user)<pid>: ` (there the words begin with the parenthesis).
 pub(super) fn read(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text
-        .iter()
-        .take(TAG_LEN_MAX)
-        .position(|byte| matches!(byte, b':' | b'[' | b'(' | b' ' | b'<'))?;
+    let end = text.iter().take(TAG_LEN_MAX).position(|byte| matches!(byte, b':' | b'[' | b'(' | b' ' | b'<'))?;
     if end == 0 {
         return None;
     }

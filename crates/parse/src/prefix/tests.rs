@@ -50,7 +50,7 @@ fn every_form_of_prefix() {
         ("Sat 2026-11-21 19:12:05 CET mail a[1]: x", "2026-11-21T18:12:05Z a | x"),
         ("<34>1 2026-11-21T19:12:05.003Z mail postfix/smtpd 7 - - x", "2026-11-21T19:12:05.003Z postfix/smtpd | x"),
         ("<34>1 - mail postfix/smtpd 7 - - x", "2026-11-21T20:00:00Z postfix/smtpd | x"),
-        ("@400000006920b8ff1dcd6500 tcpserver: x", "2025-11-21T19:09:25.5Z tcpserver | x"),
+        ("@400000006920b8ff1dcd6500 tcpserver: x", "2025-11-21T19:09:41.5Z tcpserver | x"),
         ("1795288325.5 mail a[1]: x", "2026-11-21T19:12:05.5Z a | x"),
         ("[   12.345678] kernel: x", "2026-11-21T20:00:00Z kernel | x"),
         ("postfix/smtpd[1]: x", "2026-11-21T20:00:00Z postfix/smtpd | x"),

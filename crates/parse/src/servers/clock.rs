@@ -58,7 +58,9 @@ fn nearest(month: i8, day: i16, clock: [i8; 3], context: &Context) -> Option<Tim
     let year = reference.to_zoned(zone.clone()).year();
     let latest = context.reference.after(std::time::Duration::from_secs(86_400));
     // The next year counts on the last day of December; leap days may be four years back.
-    (year - 8..=year + 1).rev().find_map(|year| at(year, month, day, clock, zone.clone()).filter(|time| *time <= latest))
+    (year - 8..=year + 1)
+        .rev()
+        .find_map(|year| at(year, month, day, clock, zone.clone()).filter(|time| *time <= latest))
 }
 
 /// `11/21/2026 19:12:05` at the start of the text: UTC, as the SquirrelMail logger writes by default; and what follows.
@@ -129,13 +131,18 @@ mod tests {
         assert!(bracketed(b"[NOTICE] [uuid] [core] connect", &TimeZone::UTC).is_none());
         let stamps: [&[u8]; 5] = [b"", b"2026-11-21T19:12:05Z", b"Nov 21", b"[", b"11/21/2026"];
         for stamp in stamps {
-            assert!(rfc3339(stamp).is_none() && month_day_year(stamp).is_none() && bracketed(stamp, &TimeZone::UTC).is_none());
+            assert!(
+                rfc3339(stamp).is_none()
+                    && month_day_year(stamp).is_none()
+                    && bracketed(stamp, &TimeZone::UTC).is_none()
+            );
         }
     }
 
     #[test]
     fn a_yearless_date_is_the_latest_one_possible() {
-        let context = |reference: &str| Context { reference: reference.parse().unwrap(), year: None, zone: TimeZone::UTC };
+        let context =
+            |reference: &str| Context { reference: reference.parse().unwrap(), year: None, zone: TimeZone::UTC };
         let year = |line: &[u8], reference: &str| {
             let (time, rest) = yearless(line, &context(reference)).unwrap();
             assert_eq!(rest, b"sogod");

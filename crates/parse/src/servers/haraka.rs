@@ -34,12 +34,7 @@ pub(super) fn read<'a>(message: &Message<'a>, sessions: &mut Sessions) -> Outcom
     }
 }
 
-fn of_connection<'a>(
-    message: &Message<'a>,
-    plugin: &[u8],
-    words: &'a [u8],
-    session: &mut Session,
-) -> Outcome<'a> {
+fn of_connection<'a>(message: &Message<'a>, plugin: &[u8], words: &'a [u8], session: &mut Session) -> Outcome<'a> {
     let Some(client) = session.client else {
         return Outcome::Nothing;
     };
@@ -66,9 +61,8 @@ fn of_connection<'a>(
         return Outcome::Nothing;
     }
     let path = path.strip_prefix(b"<").unwrap_or(path);
-    let reason = place::split_first(verdict, b"msg=\"").map_or(&b""[..], |(_, said)| {
-        &said[..memchr::memchr(b'"', said).unwrap_or(said.len())]
-    });
+    let reason = place::split_first(verdict, b"msg=\"")
+        .map_or(&b""[..], |(_, said)| &said[..memchr::memchr(b'"', said).unwrap_or(said.len())]);
     let mut event = match what {
         b"recipient" => at(recipient_kind(verdict, reason), Service::Smtp),
         b"sender" => at(EventKind::SenderRejected, Service::Smtp),
@@ -119,7 +113,7 @@ fn uuid(text: &[u8]) -> Option<u128> {
     if text.len() != 36 {
         return None;
     }
-    text.iter().filter(|byte| **byte != b'-').try_fold(0u128, |name, byte| {
-        Some(name << 4 | u128::from(char::from(*byte).to_digit(16)?))
-    })
+    text.iter()
+        .filter(|byte| **byte != b'-')
+        .try_fold(0u128, |name, byte| Some(name << 4 | u128::from(char::from(*byte).to_digit(16)?)))
 }

@@ -44,9 +44,12 @@ pub(crate) fn by_program<'a>(message: &Message<'a>, sessions: &mut Sessions) -> 
         | b"rblsmtpd" | b"smtp" | b"pop3-login" => qmail::read(message),
         b"stalwart" | b"stalwart-mail" => stalwart::read(message.text, Some(message.time)),
         b"haraka" => haraka::read(message, sessions),
-        b"roundcube" => roundcube::read(message.text, message.time),
+        // Roundcube's own logs on standard output have the log's name where a program's stands.
+        b"roundcube" | b"userlogins" | b"errors" => roundcube::read(message.text, message.time),
         b"sogod" | b"sogo" => sogo::read(message.text, message.time),
         b"HORDE" | b"horde" => horde::read(message.text, message.time),
+        // Horde's own log has the level where a program's name stands.
+        b"ERR" | b"NOTICE" | b"WARN" if message.text.starts_with(b"HORDE ") => horde::read(message.text, message.time),
         other if other.starts_with(b"vchkpw-") => qmail::read(message),
         // SquirrelMail's logger writes under whatever name the web server runs PHP.
         _ if message.text.starts_with(squirrelmail::MARK) => squirrelmail::read(message.text, message.time),
@@ -58,12 +61,6 @@ pub(crate) fn by_program<'a>(message: &Message<'a>, sessions: &mut Sessions) -> 
 fn unnamed<'a>(message: &Message<'a>, sessions: &mut Sessions) -> Outcome<'a> {
     match message.text.first() {
         Some(b'[') => haraka::read(message, sessions),
-        Some(b'u') if message.text.starts_with(b"userlogins: ") => {
-            roundcube::read(&message.text[b"userlogins: ".len()..], message.time)
-        }
-        Some(b'e') if message.text.starts_with(b"errors: ") => {
-            roundcube::read(&message.text[b"errors: ".len()..], message.time)
-        }
         _ if message.text.starts_with(squirrelmail::MARK) => squirrelmail::read(message.text, message.time),
         _ => qmail::read(message),
     }

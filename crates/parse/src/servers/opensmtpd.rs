@@ -96,9 +96,9 @@ fn of_session<'a>(
         return Outcome::Event(event);
     }
     let command = rest.strip_prefix(b"command=\"").unwrap_or(b"");
-    let Some((command, result)) = place::split_last(command, b"\" result=\"").or_else(|| {
-        rest.strip_prefix(b"result=\"").map(|result| (&b""[..], result))
-    }) else {
+    let Some((command, result)) = place::split_last(command, b"\" result=\"")
+        .or_else(|| rest.strip_prefix(b"result=\"").map(|result| (&b""[..], result)))
+    else {
         return Outcome::Nothing;
     };
     let result = result.strip_suffix(b"\"").unwrap_or(result);
@@ -125,7 +125,11 @@ fn failed_command(command: &[u8], result: &[u8]) -> Option<EventKind> {
         b"500" | b"501" | b"502" | b"503" | b"504" => EventKind::SyntaxError,
         b"552" => EventKind::MessageTooBig,
         b"550" | b"524" | b"554" if starts_ignoring_case(command, b"RCPT") => {
-            if says("Invalid recipient") || says("ser unknown") { EventKind::RecipientUnknown } else { EventKind::RecipientRejected }
+            if says("Invalid recipient") || says("ser unknown") {
+                EventKind::RecipientUnknown
+            } else {
+                EventKind::RecipientRejected
+            }
         }
         b"550" | b"524" | b"554" if starts_ignoring_case(command, b"MAIL") => EventKind::SenderRejected,
         b"550" | b"554" if starts_ignoring_case(command, b"HELO") || starts_ignoring_case(command, b"EHLO") => {

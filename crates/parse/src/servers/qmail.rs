@@ -86,7 +86,8 @@ fn trailing(text: &[u8]) -> Option<(&[u8], IpAddr)> {
     let (account, last) = place::split_last(text, b":")?;
     if let Some(IpAddr::V4(client)) = place::address(last) {
         // An IPv4-mapped address.
-        let account = account.strip_suffix(b"::ffff").map_or(account, |account| account.strip_suffix(b":").unwrap_or(account));
+        let account =
+            account.strip_suffix(b"::ffff").map_or(account, |account| account.strip_suffix(b":").unwrap_or(account));
         return Some((account, IpAddr::V4(client)));
     }
     let colon = memchr::memrchr_iter(b':', text).nth(7)?;
@@ -211,7 +212,10 @@ fn spamdyke_kind(verdict: &[u8]) -> Option<EventKind> {
             EventKind::SenderRejected
         }
         _ if verdict.starts_with(b"DENIED_RECIPIENT") => EventKind::RecipientRejected,
-        _ if verdict.starts_with(b"DENIED_RDNS") || verdict.starts_with(b"DENIED_IP_") || verdict.starts_with(b"DENIED_BLACKLIST") => {
+        _ if verdict.starts_with(b"DENIED_RDNS")
+            || verdict.starts_with(b"DENIED_IP_")
+            || verdict.starts_with(b"DENIED_BLACKLIST") =>
+        {
             EventKind::ClientRejected
         }
         _ => return None,

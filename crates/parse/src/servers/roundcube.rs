@@ -13,7 +13,9 @@ use crate::{Defect, Outcome};
 pub(super) fn read(text: &[u8], time: Time) -> Outcome<'_> {
     // A short session name, the server's.
     let text = match text.strip_prefix(b"<") {
-        Some(rest) => place::split_first(rest, b"> ").filter(|(name, _)| name.len() <= 40).map_or(text, |(_, rest)| rest),
+        Some(rest) => {
+            place::split_first(rest, b"> ").filter(|(name, _)| name.len() <= 40).map_or(text, |(_, rest)| rest)
+        }
         None => text,
     };
     if let Some(rest) = text.strip_prefix(b"Failed login for ") {

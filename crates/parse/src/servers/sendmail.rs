@@ -135,12 +135,7 @@ fn unknown_user<'a>(queue_id: &[u8], text: &[u8], sessions: &mut Sessions) -> Ou
 }
 
 /// `from=<…>, size=0, …, relay=name [ADDRESS]`, the last words on a queue id.
-fn end_of_envelope<'a>(
-    message: &Message<'a>,
-    queue_id: &[u8],
-    text: &'a [u8],
-    sessions: &mut Sessions,
-) -> Outcome<'a> {
+fn end_of_envelope<'a>(message: &Message<'a>, queue_id: &[u8], text: &'a [u8], sessions: &mut Sessions) -> Outcome<'a> {
     let Some(session) = name_of(queue_id).and_then(|name| sessions.take(Server::Sendmail, name)) else {
         return Outcome::Nothing;
     };

@@ -22,7 +22,9 @@ pub(super) fn read(text: &[u8], time: Time) -> Outcome<'_> {
     let text = text.strip_prefix(b"SOGoRootPage ").unwrap_or(text);
     // Debug builds write `<0x0x5581[SOGoRootPage]> `.
     let text = match text.strip_prefix(b"<0x") {
-        Some(rest) => place::split_first(rest, b"SOGoRootPage]> ").filter(|(left, _)| left.len() < 40).map_or(text, |(_, rest)| rest),
+        Some(rest) => place::split_first(rest, b"SOGoRootPage]> ")
+            .filter(|(left, _)| left.len() < 40)
+            .map_or(text, |(_, rest)| rest),
         None => text,
     };
     let (kind, rest, end) = if let Some(rest) = text.strip_prefix(b"Login from '") {

@@ -4,13 +4,20 @@ use std::net::IpAddr;
 
 use super::{Attacker, Target};
 use crate::chance::{HOUR, MINUTE, SECOND};
+use crate::password::from_list;
 use crate::scene::{Scene, Shared};
 
 pub(super) fn attack(scene: &mut Scene) {
     for number in 0..scene.scaled(3).min(scene.offices.len()) {
         let office = scene.offices[number].clone();
         // The first aims at colleagues often, the others mostly at accounts that nobody uses there.
-        let members = if scene.hard { 1.0 } else if number == 0 { 0.4 } else { 0.1 };
+        let members = if scene.hard {
+            1.0
+        } else if number == 0 {
+            0.4
+        } else {
+            0.1
+        };
         guess(scene, "insider", number, &office, members);
     }
     for number in 0..scene.scaled(2) {
@@ -37,7 +44,7 @@ fn guess(scene: &mut Scene, class: &'static str, number: usize, shared: &Shared,
                 let member = *attacker.chance.pick(&shared.members);
                 Target::mailbox(scene, member)
             } else {
-                Target::any(scene, &mut attacker.chance, shared.site, 0.8)
+                stranger(scene, &mut attacker, shared)
             }
         })
         .collect();
@@ -51,8 +58,20 @@ fn guess(scene: &mut Scene, class: &'static str, number: usize, shared: &Shared,
             moves = at + 3 * HOUR;
         }
         let target = attacker.chance.pick(&targets).clone();
-        let password = attacker.password(entry);
+        let password = from_list(entry);
         attacker.guess(scene, at, client, &target, password);
         at += attacker.chance.about(pause, 0.5);
     }
+}
+
+/// An account of the site that does not sign in from the shared address, as far as chance finds one.
+fn stranger(scene: &Scene, attacker: &mut Attacker, shared: &Shared) -> Target {
+    let mut target = Target::any(scene, &mut attacker.chance, shared.site, 0.8);
+    for _ in 0..20 {
+        if target.mailbox.is_none_or(|mailbox| !shared.members.contains(&mailbox)) {
+            break;
+        }
+        target = Target::any(scene, &mut attacker.chance, shared.site, 0.8);
+    }
+    target
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{Attacker, Target};
 use crate::address::{host, v6};
 use crate::chance::{Chance, DAY, HOUR, MINUTE, SECOND};
+use crate::password::from_list;
 use crate::scene::Scene;
 
 pub(super) fn attack(scene: &mut Scene) {
@@ -24,8 +25,7 @@ pub(super) fn attack(scene: &mut Scene) {
 
 /// An account that someone uses: of a person who does not move about, unless the scene is hard.
 fn victim(scene: &Scene, chance: &mut Chance) -> Target {
-    let mailbox =
-        if scene.hard { chance.count(0, scene.mailboxes.len() - 1) } else { *chance.pick(&scene.steady) };
+    let mailbox = if scene.hard { chance.count(0, scene.mailboxes.len() - 1) } else { *chance.pick(&scene.steady) };
     Target::mailbox(scene, mailbox)
 }
 
@@ -50,7 +50,7 @@ fn botnet(scene: &mut Scene, number: usize) {
         };
         let mut at = begin + attacker.chance.moment(0, lasts);
         for _ in 0..attacker.chance.number(1, 2) {
-            let password = attacker.password(entry);
+            let password = from_list(entry);
             attacker.guess(scene, at, client, &target, password);
             entry += 1;
             at += attacker.chance.number(2 * SECOND, 20 * MINUTE);
@@ -68,7 +68,7 @@ fn rotate_in_64(scene: &mut Scene, number: usize) {
     for entry in 0..attacker.chance.count(400, 1000) {
         let client = v6(net64, attacker.chance.bits());
         let target = attacker.chance.pick(&targets).clone();
-        let password = attacker.password(entry);
+        let password = from_list(entry);
         attacker.guess(scene, at, client, &target, password);
         at += attacker.chance.about(pause, 0.5);
     }
@@ -87,7 +87,7 @@ fn rotate_in_48(scene: &mut Scene, number: usize) {
             client = v6(net48 | attacker.chance.bits() & 0xffff, attacker.chance.bits());
         }
         let target = attacker.chance.pick(&targets).clone();
-        let password = attacker.password(entry);
+        let password = from_list(entry);
         attacker.guess(scene, at, client, &target, password);
         at += attacker.chance.about(pause, 0.5);
     }
@@ -110,7 +110,7 @@ fn neighbours(scene: &mut Scene, number: usize) {
         let mut at = begin + attacker.chance.moment(0, lasts);
         for _ in 0..3 {
             let target = attacker.chance.pick(&targets).clone();
-            let password = attacker.password(entry);
+            let password = from_list(entry);
             attacker.guess(scene, at, client, &target, password);
             entry += 1;
             at += attacker.chance.number(10 * SECOND, 10 * MINUTE);

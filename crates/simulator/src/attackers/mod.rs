@@ -12,7 +12,6 @@ use fairban_types::Service;
 
 use crate::chance::{Chance, HOUR};
 use crate::label::Truth;
-use crate::password;
 use crate::scene::{Act, Attempt, Outcome, Scene, What, Who};
 
 /// Lets every attacker loose.
@@ -132,10 +131,5 @@ impl Attacker {
             let what = What::SignIn { service: self.service, attempts };
             scene.acts.push(Act { at, site, client, who: self.who.clone(), what });
         }
-    }
-
-    /// A password from this attacker's own part of a list.
-    fn password(&mut self, number: usize) -> String {
-        password::from_list(number)
     }
 }

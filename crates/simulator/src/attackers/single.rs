@@ -3,7 +3,7 @@
 use super::{Attacker, Target};
 use crate::chance::{DAY, HOUR, MINUTE, SECOND};
 use crate::label::Truth;
-use crate::password;
+use crate::password::{self, from_list};
 use crate::scene::Scene;
 
 pub(super) fn attack(scene: &mut Scene) {
@@ -42,7 +42,7 @@ fn fast(scene: &mut Scene, number: usize) {
     let rounds = attacker.chance.count(800, 2500);
     for round in (0..rounds).step_by(per_session) {
         let target = targets[round % targets.len()].clone();
-        let passwords = (round..round + per_session).map(|entry| attacker.password(entry)).collect();
+        let passwords = (round..round + per_session).map(from_list).collect();
         attacker.tries(scene, at, client, &target, passwords);
         at += attacker.chance.about(pause * per_session as i64, 0.4);
     }
@@ -59,7 +59,7 @@ fn bursty(scene: &mut Scene, number: usize) {
     let mut entry = 0;
     for _ in 0..attacker.chance.number(15, 40) {
         for _ in 0..attacker.chance.number(10, 30) {
-            let password = attacker.password(entry);
+            let password = from_list(entry);
             attacker.guess(scene, at, client, &target, password);
             entry += 1;
             at += attacker.chance.number(2, 12) * SECOND;
@@ -80,7 +80,7 @@ fn slow(scene: &mut Scene, class: &'static str, number: usize, minutes: i64) {
     let mut entry = 0;
     while at < end.min(scene.end) {
         let target = attacker.chance.pick(&targets).clone();
-        let password = attacker.password(entry);
+        let password = from_list(entry);
         attacker.guess(scene, at, client, &target, password);
         entry += 1;
         at += attacker.chance.about(minutes * MINUTE, 0.15);
@@ -98,7 +98,7 @@ fn spray(scene: &mut Scene, number: usize) {
     let pause = *attacker.chance.pick(&[5 * SECOND, 30 * SECOND, 90 * SECOND]);
     let mut at = attacker.begin(scene);
     for round in 0..attacker.chance.count(2, 5) {
-        let password = attacker.password(round);
+        let password = from_list(round);
         for target in &targets {
             attacker.guess(scene, at, client, target, password.clone());
             at += attacker.chance.about(pause, 0.5);
@@ -141,7 +141,7 @@ fn thief(scene: &mut Scene, number: usize) {
             at += 5 * SECOND;
         }
         let target = Target::any(scene, &mut attacker.chance, site, 0.9);
-        let password = attacker.password(entry);
+        let password = from_list(entry);
         attacker.guess(scene, at, client, &target, password);
         at += attacker.chance.about(pause, 0.5);
     }

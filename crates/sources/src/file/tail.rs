@@ -141,7 +141,13 @@ impl Tail {
                 let offset = self.resume(&cursor, Some((&file, meta)));
                 Tracked::new(file, offset, &self.tuning)
             }
-            (None, Some(Start::Beginning) | None) => Tracked::new(file, 0, &self.tuning),
+            (None, Some(Start::Beginning)) => Tracked::new(file, 0, &self.tuning),
+            (None, None) => {
+                // An editor, or `sed -i`, puts a copy in the place of the file.
+                let copied = self.current.as_ref().filter(|current| current.is_continued_in(&file));
+                let offset = copied.map_or(0, |current| current.position().offset);
+                Tracked::new(file, offset, &self.tuning)
+            }
         }
     }
 

@@ -177,6 +177,11 @@ impl Tracked {
         unread.begins_like(head)
     }
 
+    /// Whether another file begins with all that was read from this one.
+    pub(crate) fn is_continued_in(&self, other: &File) -> bool {
+        self.committed.offset > 0 && self.committed.holds(other).unwrap_or(false)
+    }
+
     /// When the file was changed last.
     pub(crate) fn modified(&self) -> Option<Time> {
         self.file.metadata().and_then(|meta| meta.modified()).ok().map(Time::from)

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fairban_sources::{Cursor, Health, SourceError, SourceSpec, Start, State, Tuning, probe};
 use tempfile::TempDir;
@@ -63,7 +64,9 @@ async fn a_late_file_in_a_late_folder_is_read_whole() {
 async fn a_line_waits_for_its_newline_until_its_file_is_rotated() {
     let (_dir, path) = folder();
     add(&path, "one\ntw");
-    let mut receiver = Receiver::file(&path, Start::Beginning);
+    // Long enough that the next line comes first, on any machine.
+    let tuning = Tuning { rotated_idle: Duration::from_secs(3), ..brisk() };
+    let mut receiver = Receiver::start(SourceSpec::File(path.clone()), Start::Beginning, tuning, 4);
     assert_eq!(receiver.lines(1).await, ["one"]);
     let place = |cursor: &Option<Cursor>| match cursor {
         Some(Cursor::File(files)) => files.iter().map(|file| file.offset).collect::<Vec<_>>(),
@@ -246,6 +249,20 @@ async fn copies_and_compressed_files_are_not_read_again() {
     add(&path, "three\n");
     assert_eq!(receiver.lines(1).await, ["three"]);
     assert_eq!(receiver.health.lines(), 3);
+    receiver.stop().await;
+}
+
+#[tokio::test]
+async fn a_copy_in_place_of_the_file_is_not_read_again() {
+    let (_dir, path) = folder();
+    add(&path, "one\ntwo\n");
+    let mut receiver = Receiver::file(&path, Start::Beginning);
+    receiver.lines(2).await;
+    let copy = rotated(&path, ".tmp");
+    fs::copy(&path, &copy).unwrap();
+    add(&copy, "three\n");
+    fs::rename(&copy, &path).unwrap();
+    assert_eq!(receiver.lines(1).await, ["three"]);
     receiver.stop().await;
 }
 

@@ -1,4 +1,6 @@
 //! The store from outside.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod contract;
 mod crash;
 mod damage;

@@ -5,7 +5,7 @@ use fairban_types::{
 };
 
 pub(crate) fn at(secs: i64) -> Time {
-    Time::from_secs(1_800_000_000 + secs)
+    Time::from_secs(1_700_000_000 + secs)
 }
 
 pub(crate) fn event(secs: i64, client: &str) -> Event<'static> {
