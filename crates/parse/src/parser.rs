@@ -91,6 +91,7 @@ struct Reader {
 }
 
 impl Reader {
+    #[inline]
     fn read<'a>(&mut self, split: &Split<'a>, line: &'a [u8], context: &Context) -> Outcome<'a> {
         let message = match *split {
             Split::Tagged { time, program, text } => Message { time, program, text },
@@ -103,18 +104,19 @@ impl Reader {
             return outcome;
         }
         match split {
-            Split::Tagged { .. } => match self.tagged(&message) {
+            Split::Tagged { .. } => {
+                let outcome = self.tagged(&message);
                 // A level such as `ERR: ` behind the time stamp of a server's own file looks like a tag.
-                Outcome::Nothing if message.program.iter().all(u8::is_ascii_uppercase) => {
-                    servers::by_line(line, context, &mut self.sessions)
-                }
-                outcome => outcome,
-            },
+                let is_level =
+                    matches!(outcome, Outcome::Nothing) && message.program.iter().all(u8::is_ascii_uppercase);
+                if is_level { servers::by_line(line, context, &mut self.sessions) } else { outcome }
+            }
             Split::Spaced { .. } => self.spaced(&message, line, context),
             _ => self.bare(&message, line, context),
         }
     }
 
+    #[inline]
     fn tagged<'a>(&mut self, message: &Message<'a>) -> Outcome<'a> {
         match repeated::with_words(message.text) {
             Some((count, text)) => match self.by_program(&Message { text, ..*message }) {
@@ -125,6 +127,7 @@ impl Reader {
         }
     }
 
+    #[inline]
     fn by_program<'a>(&mut self, message: &Message<'a>) -> Outcome<'a> {
         if let Some(daemon) = postfix::daemon(message.program) {
             return postfix::read(daemon, message);
@@ -132,7 +135,7 @@ impl Reader {
         if let Some(process) = dovecot::process(message) {
             let outcome = dovecot::read(&process, message.time);
             // Other servers have a `pop3-login`, too.
-            if outcome != Outcome::Nothing || message.program.starts_with(b"dovecot") {
+            if !matches!(outcome, Outcome::Nothing) || message.program.starts_with(b"dovecot") {
                 return outcome;
             }
         }
@@ -145,12 +148,12 @@ impl Reader {
     /// Exim's own files, or a syslog whose dates have a blank in the middle, or another server's own form.
     fn spaced<'a>(&mut self, message: &Message<'a>, line: &'a [u8], context: &Context) -> Outcome<'a> {
         let outcome = exim::read(message.time, message.text);
-        if outcome != Outcome::Nothing {
+        if !matches!(outcome, Outcome::Nothing) {
             return outcome;
         }
         if let Some(Split::Tagged { time, program, text }) = named(message.time, message.text) {
             let outcome = self.tagged(&Message { time, program, text });
-            if outcome != Outcome::Nothing {
+            if !matches!(outcome, Outcome::Nothing) {
                 return outcome;
             }
         }

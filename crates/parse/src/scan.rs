@@ -19,6 +19,16 @@ pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
         .find(|at| text[*at..].starts_with(needle))
 }
 
+/// Every place of the needle, from left to right.
+pub(crate) fn find_each<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let at = from + find(text.get(from..)?, needle)?;
+        from = at + 1;
+        Some(at)
+    })
+}
+
 /// A byte of the needle that stands seldom in log lines, and its place.
 fn rare(needle: &[u8]) -> (usize, u8) {
     let is_rare = |byte: &u8| matches!(byte, b'<' | b'=' | b';' | b'(' | b')' | b'"' | b'>' | b'H' | b'A'..=b'F');

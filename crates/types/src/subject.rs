@@ -49,13 +49,23 @@ impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Subject::Network(net) => show(f, net),
-            Subject::Account(account) => f.write_str(account),
+            Subject::Account(account) => {
+                // A client chooses its account's name: one that reads like an address must never be taken for it.
+                if is_misleading(account) { write!(f, "{ACCOUNT}{account}") } else { f.write_str(account) }
+            }
             Subject::Pair(account, net) => {
                 write!(f, "{account} from ")?;
                 show(f, net)
             }
         }
     }
+}
+
+/// Marks an account whose name would be read as something else.
+const ACCOUNT: &str = "account:";
+
+fn is_misleading(account: &str) -> bool {
+    account.starts_with(ACCOUNT) || !matches!(read_unmarked(account), Ok(Subject::Account(name)) if name == account)
 }
 
 fn network(text: &str) -> Option<IpNet> {
@@ -69,24 +79,31 @@ impl FromStr for Subject {
     type Err = SubjectError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let wrong = || SubjectError(text.chars().take(80).collect());
-        let text = text.trim();
-        if let Some(net) = network(text) {
-            return Ok(Subject::Network(net));
+        match text.strip_prefix(ACCOUNT) {
+            Some(account) => Ok(Subject::Account(account.to_lowercase())),
+            None => read_unmarked(text),
         }
-        if let Some((account, from)) = text.rsplit_once(" from ")
-            && let Some(net) = network(from)
-        {
-            return Ok(Subject::Pair(account.to_lowercase(), net));
-        }
-        // What looks like a mistyped address must not quietly become an account.
-        let looks_like_address = text.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'/'))
-            && text.bytes().any(|b| matches!(b, b'.' | b':' | b'/'));
-        if text.is_empty() || text.len() > 512 || looks_like_address || text.chars().any(char::is_control) {
-            return Err(wrong());
-        }
-        Ok(Subject::Account(text.to_lowercase()))
     }
+}
+
+fn read_unmarked(text: &str) -> Result<Subject, SubjectError> {
+    let wrong = || SubjectError(text.chars().take(80).collect());
+    let text = text.trim();
+    if let Some(net) = network(text) {
+        return Ok(Subject::Network(net));
+    }
+    if let Some((account, from)) = text.rsplit_once(" from ")
+        && let Some(net) = network(from)
+    {
+        return Ok(Subject::Pair(account.to_lowercase(), net));
+    }
+    // What looks like a mistyped address must not quietly become an account.
+    let looks_like_address = text.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'/'))
+        && text.bytes().any(|b| matches!(b, b'.' | b':' | b'/'));
+    if text.is_empty() || text.len() > 512 || looks_like_address || text.chars().any(char::is_control) {
+        return Err(wrong());
+    }
+    Ok(Subject::Account(text.to_lowercase()))
 }
 
 impl TryFrom<String> for Subject {
@@ -106,6 +123,14 @@ impl From<Subject> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_account_that_reads_like_an_address_is_never_one() {
+        for name in ["192.0.2.7", "2001:db8::/32", "x from 192.0.2.7", "account:192.0.2.7", " a", "", "a\nb", "1.2.3"] {
+            let account = Subject::Account(name.to_owned());
+            assert_eq!(account.to_string().parse(), Ok(account));
+        }
+    }
 
     #[test]
     fn reads_what_it_shows() {

@@ -260,7 +260,7 @@ impl Core {
                     seq += 1;
                     Told::Event(Arc::new(seen(Some(seq), stored)))
                 }
-                Happening::Decision(decision) => Told::Decision(Arc::new((**decision).clone())),
+                Happening::Decision(decision) => Told::Decision(Arc::new(decision.clone())),
             };
             let _ = self.feed.send(told);
         }

@@ -6,7 +6,7 @@ use fairban_types::{Event, Service, Time};
 
 use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
 use crate::message::field;
-use crate::scan::{find, leading_address, rfind};
+use crate::scan::{find, find_each, leading_address, rfind};
 use crate::{Defect, Outcome};
 
 /// Reads the words of a login process.
@@ -75,7 +75,7 @@ fn last_client(fields: &[u8]) -> Option<(usize, IpAddr, &[u8])> {
     const NAME: &[u8] = b", rip=";
     let at = rfind(fields, NAME)?;
     let (client, tail) = value(&fields[at + NAME.len()..])?;
-    let other = memchr::memmem::find_iter(&fields[..at], NAME)
+    let other = find_each(&fields[..at], NAME)
         .filter_map(|at| value(&fields[at + NAME.len()..]))
         .find(|(other, _)| *other != client);
     if let Some((_, behind)) = other {

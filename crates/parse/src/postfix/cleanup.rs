@@ -10,7 +10,7 @@ use fairban_types::{Event, EventKind, Service, Time};
 
 use super::{after_queue_id, peer, reject};
 use crate::message::field;
-use crate::scan::{find, mentions, mentions_any};
+use crate::scan::{find, find_each, mentions, mentions_any};
 use crate::{Defect, Outcome};
 
 /// Postfix writes this many bytes of the offending text at most.
@@ -55,7 +55,7 @@ fn locate(text: &[u8]) -> Result<Option<Located<'_>>, Defect> {
     let mut found: Option<Option<Located<'_>>> = None;
     // One text in UTF-8 may be cut inside of a character, which is then shown as up to four bytes more.
     let window = &text[..text.len().min(CONTENT_LEN_MAX + FROM.len() + 4)];
-    for at in memchr::memmem::find_iter(window, FROM) {
+    for at in find_each(window, FROM) {
         let rest = &text[at + FROM.len()..];
         let Some(candidate) = origin(rest) else { continue };
         let located = candidate.map(|(client, envelope)| (client, &text[..at], envelope));

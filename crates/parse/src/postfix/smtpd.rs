@@ -1,5 +1,7 @@
 //! What smtpd tells of its clients.
 
+use std::net::IpAddr;
+
 use fairban_types::{Event, EventKind, Service, Time};
 
 use super::{after_queue_id, peer, reject};
@@ -49,7 +51,8 @@ fn accepted(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
     let Some((method, account)) = sasl(rest) else {
         return Outcome::Event(Event::new(EventKind::RecipientAccepted, time, client, service));
     };
-    let mut event = Event::new(EventKind::LoginSucceeded, time, client, service).account(field(account));
+    let mut event = Event::new(EventKind::LoginSucceeded, time, client, service);
+    event.account = Some(field(account));
     event.method = Some(field(method));
     Outcome::Event(event)
 }
@@ -111,7 +114,7 @@ fn warning(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
     if let Ok((client, rest)) = peer::read(text)
         && let Some(rest) = rest.strip_prefix(b": SASL ")
     {
-        return sasl_failure(Event::new(EventKind::LoginFailed, time, client, service), rest);
+        return sasl_failure(time, client, service, rest);
     }
     if text.starts_with(b"unknown[unknown]: SASL ") {
         return Outcome::Defect(Defect::Client);
@@ -154,13 +157,13 @@ fn bdat(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
 }
 
 /// `LOGIN authentication failed: (reason unavailable), sasl_username=alice`.
-fn sasl_failure<'a>(mut event: Event<'a>, text: &'a [u8]) -> Outcome<'a> {
+fn sasl_failure(time: Time, client: IpAddr, service: Service, text: &[u8]) -> Outcome<'_> {
     const METHOD_LEN_MAX: usize = 100;
     let Some(end) = memchr::memchr(b' ', &text[..text.len().min(METHOD_LEN_MAX + 1)]) else { return Outcome::Nothing };
     let (method, rest) = (&text[..end], &text[end + 1..]);
-    event.method = Some(field(method));
     if rest.starts_with(b"authentication aborted") {
-        event.kind = EventKind::ConnectionAborted;
+        let mut event = Event::new(EventKind::ConnectionAborted, time, client, service);
+        event.method = Some(field(method));
         return Outcome::Event(event);
     }
     let Some(rest) = rest.strip_prefix(b"authentication failed: ") else { return Outcome::Nothing };
@@ -169,9 +172,10 @@ fn sasl_failure<'a>(mut event: Event<'a>, text: &'a [u8]) -> Outcome<'a> {
         None => (rest, None),
     };
     let Some(kind) = sasl_kind(reason) else { return Outcome::Nothing };
-    event.kind = kind;
+    let mut event = Event::new(kind, time, client, service);
+    event.method = Some(field(method));
     event.account = account.filter(|account| *account != b"(unavailable)").map(field);
-    event.reason = Some(field(reason)).filter(|reason| reason != "(reason unavailable)");
+    event.reason = Some(reason).filter(|reason| *reason != b"(reason unavailable)").map(field);
     Outcome::Event(event)
 }
 

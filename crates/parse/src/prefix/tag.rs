@@ -3,10 +3,21 @@
 /// The longest program name that is read.
 const TAG_LEN_MAX: usize = 96;
 
+/// The bytes that end a program's name.
+const ENDS: [bool; 256] = {
+    let mut ends = [false; 256];
+    ends[b':' as usize] = true;
+    ends[b'[' as usize] = true;
+    ends[b'(' as usize] = true;
+    ends[b' ' as usize] = true;
+    ends[b'<' as usize] = true;
+    ends
+};
+
 /// The program and its words, where the text begins with a syslog tag: `name: `, `name[pid]: ` or, in Dovecot's form,
 /// `name(user)<pid>: ` (there the words begin with the parenthesis).
 pub(super) fn read(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text.iter().take(TAG_LEN_MAX).position(|byte| matches!(byte, b':' | b'[' | b'(' | b' ' | b'<'))?;
+    let end = text[..text.len().min(TAG_LEN_MAX)].iter().position(|byte| ENDS[usize::from(*byte)])?;
     if end == 0 {
         return None;
     }
