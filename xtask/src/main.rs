@@ -16,6 +16,8 @@ mod process;
 mod suite;
 mod trial;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -52,11 +54,23 @@ enum Task {
     Docs,
 }
 
-fn main() -> Result<()> {
-    match Cli::parse().task {
+fn main() -> ExitCode {
+    match run(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    match task {
         Task::Test(args) => suite::run(&args),
         Task::E2e(args) => e2e::run(&args),
-        Task::Lab { command } => lab::commands::run(&command.unwrap_or(lab::commands::LabCommand::Up { program: None })),
+        Task::Lab { command } => {
+            lab::commands::run(&command.unwrap_or(lab::commands::LabCommand::Up { program: None }))
+        }
         Task::Client(args) => lab::commands::client(&args),
         Task::Trial(args) => trial::run(args),
         Task::Bench(args) => bench::run(&args),

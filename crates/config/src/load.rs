@@ -149,6 +149,7 @@ fn blank(origin: Origin) -> Config {
         ipv6_prefix: 0,
         log_only_threshold_factor: 0,
         log_only_block_max: Duration::ZERO,
+        shared_block_max: Duration::ZERO,
     };
     let policy = Policy {
         profile: String::new(),

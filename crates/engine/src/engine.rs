@@ -17,6 +17,7 @@ use crate::ladder::{Offence, Offences};
 use crate::members::Members;
 use crate::records::Records;
 use crate::rules::{self, Rules};
+use crate::stale::Stale;
 use crate::standing::{Held, Standing};
 use crate::witness::Witnesses;
 
@@ -44,6 +45,9 @@ pub enum Outcome {
 /// How many times the threshold a sender of accepted mail may miss recipients before it counts as harvesting.
 const DELIVERS_FACTOR: u32 = 5;
 
+/// After an offence, this share of a rule's threshold suffices for the next one, in tenths.
+const PROBATION_TENTHS: u32 = 6;
+
 /// Of the memory limit, the share that the engine plans with: the rest is the program's own and the allocator's.
 const MEMORY_SHARE_PERCENT: usize = 60;
 
@@ -56,6 +60,7 @@ pub struct Engine {
     pub(crate) familiar: Familiar,
     pub(crate) standing: Standing,
     pub(crate) offences: Offences,
+    pub(crate) stale: Stale,
     pub(crate) witnesses: Witnesses,
     pub(crate) now: Time,
     steps: u64,
@@ -89,6 +94,7 @@ impl Engine {
             familiar: Familiar::default(),
             standing,
             offences: Offences::default(),
+            stale: Stale::default(),
             witnesses: Witnesses::new(memory_bytes_max),
             now: Time::MIN,
             steps: 0,
@@ -113,9 +119,12 @@ impl Engine {
         }
         let client = event.client.to_canonical();
         if let Some(held) = self.refusal(self.now, client, account) {
-            let (code, is_guard) = (held.code, held.is_guard);
+            let (code, is_guard, lingers) = (held.code, held.is_guard, !held.linger.is_zero());
             if is_guard && event.kind.is_login_failure() {
                 self.prolong_guard(event, out);
+            }
+            if lingers && event.kind.is_login_failure() {
+                self.linger(self.see(event, client, account, tries), out);
             }
             return Outcome::Stopped(code);
         }
@@ -199,7 +208,24 @@ impl Engine {
         }
     }
 
+    /// Whether a failure at an unfamiliar network is that of a device known from a familiar one; a failure at a
+    /// familiar one is noted.
+    fn is_stale_device(&mut self, seen: Seen<'_>) -> bool {
+        if seen.account == 0 || !seen.event.kind.is_login_failure() || !self.rules.spares_familiar {
+            return false;
+        }
+        let credential = hash::credential(seen.event, seen.account);
+        if seen.is_familiar {
+            self.stale.note(credential, seen.account, seen.at);
+            return false;
+        }
+        self.stale.explains(credential, seen.account, seen.at)
+    }
+
     fn score(&mut self, seen: Seen<'_>, out: &mut Vec<Decision>) -> Outcome {
+        if self.is_stale_device(seen) {
+            return Outcome::Spared;
+        }
         let mut outcome = if seen.is_familiar { Outcome::Spared } else { Outcome::Noted };
         for subject in [SubjectKind::Address, SubjectKind::Account, SubjectKind::Pair] {
             let Some((slot, repeated, rules)) = self.enter(subject, seen) else { continue };
@@ -309,6 +335,14 @@ impl Engine {
                       and the block is shorter"
                 .to_owned();
         }
+        let has_offended = rule.spares_familiar && kind == SubjectKind::Address && !shared && {
+            let subject = Subject::Network(self.subject_net(seen.place.client));
+            self.offences.next(hash::text(&subject.to_string(), 0), self.now, rule.ladder.forget) > 1
+        };
+        if has_offended {
+            threshold = (threshold * PROBATION_TENTHS).div_ceil(10);
+            reason.push_str("; it has offended before, so less was needed");
+        }
         let delivers = rule.spares_familiar
             && seen.event.kind == EventKind::RecipientUnknown
             && self.familiar.has_delivered(seen.place.home, self.now, &policy.familiar);
@@ -325,11 +359,19 @@ impl Engine {
             }
             _ => Subject::Network(self.subject_net(seen.place.client)),
         };
+        // In force already, only not felt by this try.
+        if self.standing.get(&subject).is_some_and(|held| held.until.is_none_or(|until| until > self.now)) {
+            return false;
+        }
         let evidence = evidence(record.entries.as_slice(), &counted);
         let diagnosis = diagnose(counted.iter().map(|(entry, _)| &record.entries[*entry]));
         let (rule_words, ladder, effect) = (rule.in_words(), rule.ladder.clone(), rule.effect);
         let spares_familiar = rule.spares_familiar && policy.mail_servers_ask && kind == SubjectKind::Address;
-        let block_max = (shared && !policy.mail_servers_ask).then_some(policy.familiar.log_only_block_max);
+        let block_max = match policy.mail_servers_ask {
+            true => policy.familiar.shared_block_max,
+            false => policy.familiar.log_only_block_max,
+        };
+        let block_max = shared.then_some(block_max);
         for entry in &mut self.records.get_mut(slot).entries {
             entry.flags |= SPENT;
         }
@@ -339,7 +381,13 @@ impl Engine {
             (None, max) => max,
             (time, None) => time,
         };
-        let in_kernel = matches!(effect, Effect::Drop | Effect::Explain)
+        let reaches_kernel = match effect {
+            Effect::Drop => true,
+            // Where nobody asks, nobody can explain.
+            Effect::Explain => !self.rules.policy.mail_servers_ask,
+            Effect::Soft | Effect::Tarpit | Effect::Observe => false,
+        };
+        let in_kernel = reaches_kernel
             && kind == SubjectKind::Address
             && !(spares_familiar && shared);
         self.decide(
@@ -404,6 +452,7 @@ impl Engine {
             in_kernel: decision.in_kernel,
             is_guard: decision.action == Action::Guard,
             holes: decision.holes.clone().into_boxed_slice(),
+            linger: self.linger_of(decision),
             origin: known.cloned().unwrap_or_else(|| Arc::new(decision.origin.clone())),
         };
         self.standing.hold(&decision.subject, held);
@@ -422,7 +471,7 @@ impl Engine {
             return;
         }
         let limit = self.rules.policy.memory_bytes_max / 100 * MEMORY_SHARE_PERCENT;
-        let fixed = self.standing.bytes() + self.offences.bytes() + self.witnesses.bytes();
+        let fixed = self.standing.bytes() + self.offences.bytes() + self.witnesses.bytes() + self.stale.bytes();
         let allowed = limit.saturating_sub(fixed).max(limit / 8);
         while self.evictable_bytes() > allowed && self.records.len() > 0 {
             self.forget_oldest();
@@ -430,6 +479,7 @@ impl Engine {
         if self.steps.is_multiple_of(1 << 16) {
             let pairs_max = (limit / 4 / 128).max(1024);
             self.familiar.tidy(self.now, &self.rules.policy.familiar, pairs_max);
+            self.stale.tidy(self.now, pairs_max);
             self.offences.drop_before(self.now.before(self.rules.forget_max));
         }
     }

@@ -94,26 +94,7 @@ impl Engine {
         if held.until.is_none_or(|end| end.since(self.now) > policy.lasts / 2) {
             return;
         }
-        let decision = Decision {
-            code: held.code,
-            time: held.since,
-            action: Action::Guard,
-            subject,
-            origin: (*held.origin).clone(),
-            reason: "prolonged: the attack goes on".to_owned(),
-            score: 0,
-            threshold: 0,
-            until: Some(until),
-            effect: held.effect,
-            diagnosis: Diagnosis::PasswordGuessing,
-            offence: held.offence,
-            spares_familiar: held.spares_familiar,
-            in_kernel: held.in_kernel,
-            holes: Vec::new(),
-            events: Vec::new(),
-        };
-        self.hold(&decision);
-        out.push(Decision { time: self.now, ..decision });
+        self.renew(subject, "prolonged: the attack goes on".to_owned(), out, |renewed| renewed.until = Some(until));
     }
 
     fn block_under_guard(&mut self, seen: Seen<'_>, out: &mut Vec<Decision>) {

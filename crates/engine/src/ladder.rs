@@ -36,6 +36,16 @@ impl Offences {
         self.by_subject.insert(subject, offence);
     }
 
+    /// Takes the latest offence back, as if it had not been committed.
+    pub(crate) fn take_back(&mut self, subject: u64) {
+        if let Some(offence) = self.by_subject.get_mut(&subject) {
+            offence.count = offence.count.saturating_sub(1);
+            if offence.count == 0 {
+                self.by_subject.remove(&subject);
+            }
+        }
+    }
+
     pub(crate) fn get(&self, subject: u64) -> Option<Offence> {
         self.by_subject.get(&subject).copied()
     }

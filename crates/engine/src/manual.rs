@@ -54,7 +54,7 @@ impl Engine {
     }
 
     /// Releases a subject: its own block, blocks inside it, and its share of wider ones. The events behind are
-    /// forgotten. Returns how many blocks were touched.
+    /// forgotten, and the offence is taken back. Returns how many blocks were touched.
     pub fn unblock(&mut self, now: Time, subject: &Subject, by: &str, reason: &str, out: &mut Vec<Decision>) -> usize {
         self.advance(now, out);
         let before = out.len();
@@ -76,6 +76,9 @@ impl Engine {
         places.dedup();
         for place in places {
             if let Some((subject, held)) = self.standing.release(place) {
+                if held.offence > 0 {
+                    self.offences.take_back(hash::text(&subject.to_string(), 0));
+                }
                 out.push(ending(Action::Release, self.now, subject, held, Some((by, reason))));
             }
         }
@@ -106,26 +109,8 @@ impl Engine {
             let Some((subject, held)) = wider.filter(|(wide, _)| wide.contains(&net)) else { return };
             let mut holes = held.holes.to_vec();
             holes.push(net);
-            let decision = Decision {
-                code: held.code,
-                time: held.since,
-                action: Action::Block,
-                subject: Subject::Network(subject),
-                origin: (*held.origin).clone(),
-                reason: format!("{net} was released from it"),
-                score: 0,
-                threshold: 0,
-                until: held.until,
-                effect: held.effect,
-                diagnosis: Diagnosis::Unknown,
-                offence: held.offence,
-                spares_familiar: held.spares_familiar,
-                in_kernel: held.in_kernel,
-                holes,
-                events: Vec::new(),
-            };
-            self.hold(&decision);
-            out.push(Decision { time: self.now, ..decision });
+            let reason = format!("{net} was released from it");
+            self.renew(Subject::Network(subject), reason, out, |renewed| renewed.holes = holes);
         }
     }
 

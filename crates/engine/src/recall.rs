@@ -5,29 +5,43 @@ use std::net::IpAddr;
 use fairban_types::{Action, Decision, Event, EventKind, Subject, SubjectKind};
 use ipnet::IpNet;
 
-use crate::engine::{Engine, wide_key};
+use crate::engine::{Engine, Seen, wide_key};
 use crate::entry::SPENT;
 use crate::familiar::Familiarity;
 use crate::hash;
 use crate::ladder::Offence;
 
+/// What became of a stored event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recalled {
+    /// It was scored, or repeated what was.
+    Counted,
+    /// It was held against a familiar pair alone, or came from a never-block address.
+    Spared,
+    /// It was refused.
+    Stopped,
+    /// It was only noted.
+    Noted,
+}
+
 impl Engine {
     /// Takes in an event that an earlier run has stepped, in the order in which it was; nothing is decided again.
-    /// `counted` says whether it was scored then (counted, repeated or spared) rather than stopped.
-    pub fn recall_event(&mut self, event: &Event<'_>, counted: bool) {
+    /// `outcome` is what became of it then.
+    pub fn recall_event(&mut self, event: &Event<'_>, outcome: Recalled) {
         self.now = self.now.max(event.time);
         let account = event.account.as_deref().map_or(0, hash::account);
         let tries = self.witnesses.fresh(event, account).max(1);
-        if !counted {
+        if outcome == Recalled::Stopped {
             return;
         }
         let client = event.client.to_canonical();
-        let seen = self.see(event, client, account, tries);
+        let is_familiar = outcome == Recalled::Spared;
+        let seen = Seen { is_familiar, ..self.see(event, client, account, tries) };
         if event.kind == EventKind::LoginSucceeded {
             self.succeeded(seen);
             return;
         }
-        if !self.rules.scores(event.kind) || self.standing.is_exempt(client) {
+        if outcome == Recalled::Noted || !self.rules.scores(event.kind) || self.standing.is_exempt(client) {
             return;
         }
         for subject in [SubjectKind::Address, SubjectKind::Account, SubjectKind::Pair] {

@@ -27,6 +27,8 @@ pub(crate) struct Rules {
     /// The longest time that any ladder remembers.
     pub(crate) forget_max: Duration,
     pub(crate) entries_max: usize,
+    /// Whether any rule spares familiar networks: the profiles that copy others do not.
+    pub(crate) spares_familiar: bool,
 }
 
 impl Rules {
@@ -57,6 +59,7 @@ impl Rules {
             .map(|rule| entries_needed(rule).saturating_mul(policy.familiar.log_only_threshold_factor.max(1)))
             .max();
         Rules {
+            spares_familiar: policy.rules.iter().any(|rule| rule.spares_familiar),
             origins: policy.rules.iter().map(|rule| Arc::new(Origin::Rule(rule.name.clone()))).collect(),
             scored,
             merges,

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairban_types::{Code, Effect, Origin, Subject, Time, single};
 use foldhash::fast::RandomState;
@@ -26,6 +27,8 @@ pub(crate) struct Held {
     pub(crate) in_kernel: bool,
     pub(crate) is_guard: bool,
     pub(crate) holes: Box<[IpNet]>,
+    /// How long it goes on after the last refused try.
+    pub(crate) linger: Duration,
     /// Shared by all blocks of a rule.
     pub(crate) origin: Arc<Origin>,
 }

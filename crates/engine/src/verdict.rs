@@ -79,12 +79,17 @@ impl Engine {
         self.refusal(now, client, account).map_or(Verdict::Allow, Verdict::from)
     }
 
+    /// Whether anything enforces the block: the kernel, or a mail server that asks.
+    fn is_felt(&self, held: &Held) -> bool {
+        held.effect != Effect::Observe && (held.in_kernel || self.rules.policy.mail_servers_ask)
+    }
+
     /// The block that refuses the client (and account, if not 0).
     pub(crate) fn refusal(&self, now: Time, client: IpAddr, account: AccountId) -> Option<&Held> {
         if self.standing.is_exempt(client) {
             return None;
         }
-        let in_force = |held: &Held| held.until.is_none_or(|until| until > now) && held.effect != Effect::Observe;
+        let in_force = |held: &Held| held.until.is_none_or(|until| until > now) && self.is_felt(held);
         let mut familiar = None;
         let mut is_familiar = || *familiar.get_or_insert_with(|| account != 0 && self.is_familiar(account, client, now));
         let covering = self.standing.find_covering(client, |held| {
@@ -95,16 +100,15 @@ impl Engine {
         if let Some((_, held)) = covering {
             return Some(held);
         }
-        // IPv6 is blocked by its network, which find_covering has seen; pairs are kept by subject.
-        if account != 0 {
+        // Only a mail server that asks can refuse one account: what nobody enforces must not shield an attacker.
+        if account != 0 && self.rules.policy.mail_servers_ask {
             let address = self.rules.policy.address;
             let net = network_of(client, address.ipv4_prefix, address.ipv6_prefix);
             if let Some(held) = self.standing.pair(account, net).filter(|held| in_force(held)) {
                 return Some(held);
             }
             if let Some(held) = self.standing.account(account).filter(|held| in_force(held)) {
-                let enforceable = !held.is_guard || self.rules.policy.mail_servers_ask;
-                return (enforceable && !(held.spares_familiar && is_familiar())).then_some(held);
+                return (!(held.spares_familiar && is_familiar())).then_some(held);
             }
         }
         None

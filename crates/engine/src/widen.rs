@@ -41,6 +41,10 @@ impl Engine {
             addresses += u32::from(failed.len() > before);
         }
         let neighbours = self.familiar.neighbours(seen.place.neighbourhood, self.now, &self.rules.policy.familiar);
+        // Where nobody asks, who lives there but has not signed in lately could not be spared.
+        if !neighbours.is_empty() && !self.rules.policy.mail_servers_ask {
+            return;
+        }
         let factor = if neighbours.is_empty() { 1 } else { INHABITED_FACTOR };
         let failures: u32 = failed.iter().map(|entry| u32::from(entry.tries)).sum();
         if addresses < policy.addresses * factor

@@ -3,30 +3,43 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use fairban_config::{Config, EnforceMode, SourceConfig};
-use fairban_enforce::{Layout, Nftables};
+use fairban_config::{Config, Control, EnforceMode};
+use fairban_enforce::Nftables;
 use fairban_parse::Formats;
 use fairban_sources::{SourceSpec, probe};
 
 use crate::cli::CheckArgs;
 use crate::show;
+use crate::terminal::{self, Tone, tone};
 
+#[derive(Default)]
 struct Report {
-    problems: u32,
+    lines: Vec<(&'static str, String, Tone)>,
+    problems: usize,
 }
 
 impl Report {
-    fn good(&self, text: &str) {
-        println!("  ok       {}", show::safe_line(text));
+    fn good(&mut self, text: &str) {
+        self.lines.push(("ok", show::safe_line(text), Tone::Good));
     }
 
-    fn note(&self, text: &str) {
-        println!("  note     {}", show::safe_line(text));
+    fn note(&mut self, text: &str) {
+        self.lines.push(("note", show::safe_line(text), Tone::Quiet));
     }
 
     fn bad(&mut self, text: &str) {
         self.problems += 1;
-        println!("  PROBLEM  {}", show::safe_line(text));
+        self.lines.push(("PROBLEM", show::safe_line(text), Tone::Alarm));
+    }
+
+    fn write(&self) -> std::io::Result<()> {
+        for (mark, text, how) in &self.lines {
+            terminal::line(&format!("  {}  {text}", tone(&format!("{mark:<7}"), *how)))?;
+        }
+        match self.problems {
+            0 => terminal::line("Everything is in order."),
+            count => terminal::line(&format!("{} to solve.", show::counted(count, "problem"))),
+        }
     }
 }
 
@@ -34,13 +47,14 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let mut config = match crate::lines::config(args.config.as_deref()) {
         Ok(config) => config,
         Err(error) => {
-            println!("{}", show::safe(&format!("{error:#}")));
+            terminal::line(&show::safe(&show::error(&error)))?;
             return Ok(ExitCode::FAILURE);
         }
     };
-    let mut report = Report { problems: 0 };
+    let mut report = Report::default();
     let name = args.config.as_deref().map_or("built-in defaults".to_owned(), |path| path.display().to_string());
-    report.good(&format!("{name}: profile {}, {} rules", config.policy.profile, config.policy.rules.len()));
+    let rules = show::counted(config.policy.rules.len(), "rule");
+    report.good(&format!("{name}: profile {}, {rules}", config.policy.profile));
     for warning in &config.warnings {
         report.note(&warning.to_string());
     }
@@ -54,12 +68,21 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     }
     sources(&config, &mut report);
     folder(&config.store.path, "[store] path", &mut report);
-    if let Some(folder_of_socket) = config.control.socket.parent() {
-        folder(folder_of_socket, "[control] socket", &mut report);
-    }
+    control(&config.control, &mut report);
     kernel(&config, &mut report);
-    println!("{}", if report.problems == 0 { "everything is in order" } else { "not everything is in order" });
+    report.write()?;
     Ok(if report.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn control(control: &Control, report: &mut Report) {
+    if let Some(parent) = control.socket.parent() {
+        folder(parent, "[control] socket", report);
+    }
+    if let Some(name) = &control.group
+        && !matches!(nix::unistd::Group::from_name(name), Ok(Some(_)))
+    {
+        report.bad(&format!("[control] group: there is no group '{name}' on this machine"));
+    }
 }
 
 fn formats(config: &Config, report: &mut Report) {
@@ -68,13 +91,11 @@ fn formats(config: &Config, report: &mut Report) {
         Err(error) => return report.bad(&error.to_string()),
     };
     for example in formats.run_examples() {
+        let which = format!("format {}: its example {}", example.format, example.line);
         match example.found {
-            Some(found) if found == example.expected => report.good(&format!("format {}: its example {} is read as it should be", example.format, example.line)),
-            Some(found) => report.bad(&format!(
-                "format {}: its example {} gives {found}, not {}",
-                example.format, example.line, example.expected
-            )),
-            None => report.bad(&format!("format {}: its example {} does not match", example.format, example.line)),
+            Some(found) if found == example.expected => report.good(&format!("{which} is read as it should be")),
+            Some(found) => report.bad(&format!("{which} gives {found}, not {}", example.expected)),
+            None => report.bad(&format!("{which} does not match")),
         }
     }
 }
@@ -84,11 +105,10 @@ fn sources(config: &Config, report: &mut Report) {
         report.bad("no mail log was found: name one with [[source]] file = \"/var/log/mail.log\"");
     }
     for source in &config.sources {
-        let spec = match source {
-            SourceConfig::File { path } => SourceSpec::File(path.clone()),
-            SourceConfig::Journald { units } => SourceSpec::Journald { units: units.clone() },
-            SourceConfig::Syslog { .. } | SourceConfig::Stdin => continue,
-        };
+        let spec = crate::daemon::source_spec(source);
+        if matches!(spec, SourceSpec::Syslog(_) | SourceSpec::Stdin) {
+            continue;
+        }
         match probe(&spec) {
             Ok(()) => report.good(&format!("source {spec} can be read")),
             Err(error) => report.bad(&format!("source {spec}: {error}")),
@@ -116,13 +136,7 @@ fn kernel(config: &Config, report: &mut Report) {
     if config.enforce.mode == EnforceMode::Observe {
         return report.note("[enforce] mode is observe: blocks are recorded, nothing is dropped");
     }
-    let layout = Layout {
-        table: config.enforce.table.clone(),
-        ports: config.enforce.ports.clone(),
-        priority: config.enforce.priority,
-        ..Layout::default()
-    };
-    match Nftables::open(layout) {
+    match Nftables::open(crate::daemon::layout(&config.enforce)) {
         Ok(_) => report.good("the kernel can be told whom to block"),
         Err(error) => report.bad(&format!("[enforce] mode: {error}; the daemon would go on in observe")),
     }

@@ -4,15 +4,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fairban_types::{Subject, parse_duration};
+use fairban_types::{EventKind, Subject, parse_duration};
 use ipnet::IpNet;
 
 /// Guards a mail server: blocks who attacks it, says why, and lets people back in.
 #[derive(Parser)]
 #[command(name = "fairban", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Start with: fairban run --demo\nExit status: 0 done, 1 the answer is no, 2 wrong use, 3 cannot \
-                        reach the daemon.")]
+#[command(
+    after_help = "Start with:\n  fairban run --demo                    see it work on a simulated mail server\n  \
+                        fairban replay /var/log/mail.log      see what it would have done here\n\nExit status: 0 \
+                        done, 1 the answer is no, 2 wrong use, 3 cannot reach the daemon.\nTimes are shown in the \
+                        system's time zone (TZ=UTC changes that); with --json they are UTC."
+)]
 pub(crate) struct Cli {
     /// The control socket of the daemon to speak to.
     #[arg(long, global = true, value_name = "SOCKET", env = "FAIRBAN_CONTROL")]
@@ -32,27 +37,41 @@ pub(crate) enum Command {
     /// Show who would have been blocked by a log, when and why.
     Replay(ReplayArgs),
     /// How the daemon and its parts are.
+    ///
+    /// The exit status is 1 if something is wrong.
     Status(JsonArgs),
     /// The blocks and guards in force.
     Blocks(BlocksArgs),
     /// What clients did, newest last.
+    #[command(after_help = "The word in brackets tells what became of an event:\n  counted   it earned points\n  \
+                            repeated  the same wrong password again: one mistake\n  spared    the account is at home \
+                            there, or the address is on the never-block list\n  stopped   it came from a blocked \
+                            subject\n  noted     it is nothing to count")]
     Events(EventsArgs),
     /// A live view of what happens.
     Top,
     /// Why a subject is blocked, or is not: event by event.
-    #[command(after_help = "Examples:\n  fairban why 192.0.2.7\n  fairban why alice@example.test\n  fairban why K7Q2-M9XD")]
+    ///
+    /// The exit status is 0 if it is blocked, 1 if it is not.
+    #[command(
+        after_help = "Examples:\n  fairban why 192.0.2.7\n  fairban why alice@example.test\n  fairban why K7Q2-M9XD"
+    )]
     Why(WhyArgs),
     /// Block an address, a network or an account by hand.
-    #[command(after_help = "Examples:\n  fairban block 192.0.2.7 --for 30m --reason 'scanner'\n  fairban block 192.0.2.0/24 --permanent")]
+    #[command(
+        after_help = "Examples:\n  fairban block 192.0.2.7 --for 30m --reason 'scanner'\n  fairban block 192.0.2.0/24 --permanent"
+    )]
     Block(BlockArgs),
     /// Release a subject everywhere, with the events behind its block forgotten.
-    #[command(after_help = "Examples:\n  fairban unblock 192.0.2.7\n  fairban unblock 192.0.2.0/24\n  fairban unblock alice@example.test")]
+    #[command(
+        after_help = "Examples:\n  fairban unblock 192.0.2.7\n  fairban unblock 192.0.2.0/24\n  fairban unblock alice@example.test"
+    )]
     Unblock(UnblockArgs),
     /// The never-block list.
     #[command(subcommand)]
     Never(NeverCommand),
     /// Take everything that Fairban made out of the kernel.
-    Flush,
+    Flush(FlushArgs),
     /// Print the reference of all configuration keys, event kinds and profiles (Markdown).
     Reference,
     /// Print shell completions.
@@ -84,8 +103,15 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) observe: bool,
     /// Take everything that Fairban made out of the kernel, and end.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["demo", "observe"])]
     pub(crate) flush: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct FlushArgs {
+    /// The configuration file, if it names another table than the built-in one.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -125,7 +151,9 @@ pub(crate) struct ParseArgs {
 }
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  fairban replay /var/log/mail.log\n  fairban replay --profile autoban --json mail.log dovecot.log\n  zcat mail.log.2.gz | fairban replay -")]
+#[command(
+    after_help = "Examples:\n  fairban replay /var/log/mail.log\n  fairban replay --profile autoban --json mail.log dovecot.log\n  zcat mail.log.2.gz | fairban replay -"
+)]
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) log: LogArgs,
@@ -167,8 +195,8 @@ pub(crate) struct EventsArgs {
     /// Only events of this address, network or account.
     pub(crate) subject: Option<Subject>,
     /// Only events of this kind, such as login_failed.
-    #[arg(long)]
-    pub(crate) kind: Option<fairban_types::EventKind>,
+    #[arg(long, value_parser = kind)]
+    pub(crate) kind: Option<EventKind>,
     /// Go on showing events and decisions as they happen.
     #[arg(long, short)]
     pub(crate) follow: bool,
@@ -248,15 +276,26 @@ fn network(text: &str) -> Result<IpNet, String> {
     }
 }
 
+fn kind(text: &str) -> Result<EventKind, String> {
+    let names = || EventKind::ALL.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+    text.parse().map_err(|error| format!("{error}; there are {}", names()))
+}
+
 pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(shell, &mut Cli::command(), "fairban", &mut std::io::stdout());
+    // Into memory first: the generator panics if it cannot write.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "fairban", &mut script);
+    crate::terminal::text(&String::from_utf8_lossy(&script))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(crate) fn manual(folder: &std::path::Path) -> anyhow::Result<ExitCode> {
-    std::fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(Cli::command(), folder)?;
-    println!("man pages written to {}", folder.display());
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        clap_mangen::generate_to(Cli::command(), folder)
+    };
+    write().with_context(|| format!("cannot write man pages to {}", folder.display()))?;
+    crate::terminal::line(&format!("man pages written to {0}; read one with: man {0}/fairban.1", folder.display()))?;
     Ok(ExitCode::SUCCESS)
 }
 

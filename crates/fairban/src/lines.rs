@@ -52,12 +52,7 @@ pub(crate) fn open(args: &LogArgs, config: &Config) -> anyhow::Result<Vec<Log>> 
 }
 
 impl Log {
-    fn open(
-        path: &Path,
-        year: Option<i16>,
-        zone: &jiff::tz::TimeZone,
-        formats: &Arc<Formats>,
-    ) -> anyhow::Result<Self> {
+    fn open(path: &Path, year: Option<i16>, zone: &jiff::tz::TimeZone, formats: &Arc<Formats>) -> anyhow::Result<Self> {
         let (input, size, reference): (Box<dyn Read>, _, _) = if path == Path::new("-") {
             (Box::new(std::io::stdin()), None, Time::from(std::time::SystemTime::now()))
         } else {

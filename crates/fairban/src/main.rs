@@ -1,7 +1,5 @@
 //! The program: composes the rooms and speaks to people. See `cli` for what it can do.
 #![forbid(unsafe_code)]
-// Telling people is this crate's work.
-#![allow(clippy::print_stdout)]
 
 mod check;
 mod cli;
@@ -11,7 +9,9 @@ mod lines;
 mod parse_command;
 mod replay;
 mod show;
+mod terminal;
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let status = error.downcast_ref::<show::Exit>().map_or(2, |exit| exit.status);
-            eprintln!("fairban: {}", show::safe(&format!("{error:#}")));
+            eprintln!("fairban: {}", show::safe(&show::error(&error)));
             ExitCode::from(status)
         }
     }
@@ -36,7 +36,12 @@ fn main() -> ExitCode {
 /// Who pipes into `head` does not want to read of it.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |error: &(dyn std::error::Error + 'static)| {
-        error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        let kind = match (error.downcast_ref::<std::io::Error>(), error.downcast_ref::<serde_json::Error>()) {
+            (Some(error), _) => Some(error.kind()),
+            (_, Some(error)) => error.io_error_kind(),
+            _ => None,
+        };
+        kind == Some(ErrorKind::BrokenPipe)
     };
     error.chain().any(broken)
 }
@@ -48,10 +53,11 @@ fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(&args),
         Command::Parse(args) => parse_command::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Flush(args) => daemon::flush(&lines::config(args.config.as_deref())?.enforce),
         Command::Completions { shell } => cli::completions(shell),
         Command::Manual { folder } => cli::manual(&folder),
         Command::Reference => {
-            print!("{}", fairban_config::reference());
+            terminal::text(&fairban_config::reference())?;
             Ok(ExitCode::SUCCESS)
         }
         command => control::client::run(command, cli.control),

@@ -107,13 +107,15 @@ pub(crate) fn run(args: &ParseArgs) -> anyhow::Result<ExitCode> {
                     Outcome::Nothing => 1,
                     Outcome::Defect(_) => 2,
                 }] += 1;
-                if args.json { write_json(&mut out, number, &outcome, args.events) } else { write_text(&mut out, number, &outcome, args.events) }
+                let write = if args.json { write_json } else { write_text };
+                write(&mut out, number, &outcome, args.events)
             })?;
         }
     }
     out.flush()?;
     if !args.json {
-        eprintln!("{} lines: {} events, {} without, {} defects", number, counts[0], counts[1], counts[2]);
+        let [events, nothing, defects] = counts;
+        eprintln!("{number} lines: {events} with an event, {nothing} without, {defects} broken");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -50,6 +50,8 @@ pub struct FamiliarPolicy {
     pub log_only_threshold_factor: u32,
     /// Where nobody asks: the longest block of such an address.
     pub log_only_block_max: Duration,
+    /// Where mail servers ask: the longest block of such an address by the ladder; it may linger longer.
+    pub shared_block_max: Duration,
 }
 
 /// When a block widens from addresses to their network.
@@ -188,6 +190,9 @@ pub struct Rule {
     pub effect: Effect,
     /// How long it lasts.
     pub ladder: Ladder,
+    /// Where mail servers ask: the block goes on for so long after the last refused try with yet another credential.
+    /// (A block in the kernel hears of no more tries, and cannot linger.)
+    pub linger: Duration,
 }
 
 impl Rule {

@@ -27,14 +27,22 @@ pub(crate) struct Args {
     /// Only whole processes, not the crates' own benchmarks.
     #[arg(long)]
     no_criterion: bool,
+    /// Use this program instead of building one.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
 }
 
 const LINES: usize = 200_000;
 
 /// Builds the release program and measures it.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    run_command(cargo().args(["build", "--release", "--package", "fairban"]))?;
-    let program = target().join("release/fairban");
+    let program = match &args.program {
+        Some(program) => program.canonicalize()?,
+        None => {
+            run_command(cargo().args(["build", "--release", "--package", "fairban"]))?;
+            target().join("release/fairban")
+        }
+    };
     let runs = if args.quick { 5 } else { 15 };
     let mut table = Table::default();
     for (name, log) in logs()? {

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 
-use super::witness::until_recorded;
+use super::witness::{at_once, until_recorded};
 use super::{Test, reaches_all, until_blocked};
 use crate::lab::Lab;
 use crate::lab::client::Way;
@@ -27,10 +27,12 @@ fn open_office(lab: &Lab) -> Result<()> {
 
 fn stale_phone(lab: &mut Lab) -> Result<()> {
     open_office(lab)?;
-    for round in 0..200 {
+    let lab = &*lab;
+    at_once(200, |round| {
         let answer = lab.attempt(OFFICE, Way::Imap, "user03", "last-years-password")?;
         ensure!(answer.is_no(), "try {round} of the phone: {answer:?}");
-    }
+        Ok(())
+    })?;
     until_recorded(lab, OFFICE, 200)?;
     ensure!(lab.fairban.blocked()?.is_empty(), "the office is blocked: {:?}", lab.fairban.blocked()?);
     reaches_all(lab, OFFICE)?;

@@ -99,20 +99,26 @@ impl Lab {
 
     /// Moves Dovecot's log aside and makes it begin a new one, as logrotate does.
     pub(crate) fn rotate_dovecot_log(&self) -> Result<()> {
-        fs::rename(self.dir().join("dovecot.log"), self.dir().join("dovecot.log.1"))?;
+        self.move_aside("dovecot.log")?;
         self.dovecot.signal(Signal::SIGUSR1)
+    }
+
+    fn move_aside(&self, name: &str) -> Result<()> {
+        let log = self.dir().join(name);
+        let aside = (1..).map(|number| self.dir().join(format!("{name}.{number}"))).find(|path| !path.exists());
+        Ok(fs::rename(log, aside.context("no name is free")?)?)
     }
 
     /// Moves Postfix's log aside and makes it begin a new one.
     pub(crate) fn rotate_postfix_log(&self) -> Result<()> {
-        fs::rename(self.dir().join("mail.log"), self.dir().join("mail.log.1"))?;
+        self.move_aside("mail.log")?;
         self.postfix.signal(Signal::SIGHUP)
     }
 
     /// Copies Dovecot's log and empties it in place, as logrotate's `copytruncate` does.
     pub(crate) fn empty_dovecot_log(&self) -> Result<()> {
         let log = self.dir().join("dovecot.log");
-        fs::copy(&log, self.dir().join("dovecot.log.2"))?;
+        fs::copy(&log, self.dir().join("dovecot.log.copy"))?;
         File::options().write(true).open(&log)?.set_len(0)?;
         Ok(())
     }

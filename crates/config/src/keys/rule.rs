@@ -113,6 +113,7 @@ fn blank(name: &str) -> RuleDraft {
         resets_on_success: false,
         effect: Effect::Drop,
         ladder: Ladder { steps: Vec::new(), then_permanent: false, forget: Duration::ZERO },
+        linger: Duration::ZERO,
     };
     RuleDraft { rule, enabled: true }
 }
@@ -246,6 +247,15 @@ fn outcome(section: Section<RuleDraft>) -> Section<RuleDraft> {
             "\"90d\"",
             "how long an offence is remembered",
             |draft, forget| draft.rule.ladder.forget = forget,
+        )
+        .key(
+            "linger",
+            takes::duration("0s", "30d"),
+            Absent::Is("\"0s\""),
+            "\"3h\"",
+            "where mail servers ask: a block that is not in the kernel goes on for so long after the last refused try with \
+             yet another credential",
+            |draft, linger| draft.rule.linger = linger,
         )
 }
 

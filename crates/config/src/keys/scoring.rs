@@ -83,6 +83,15 @@ fn familiar() -> Section<FamiliarPolicy> {
             "where no mail server asks: the longest block of such an address",
             |familiar, time| familiar.log_only_block_max = time,
         )
+        .key(
+            "shared_block_max",
+            takes::duration("1s", "365d"),
+            Absent::Profile,
+            "\"1h\"",
+            "where mail servers ask: the longest block of an address with familiar accounts by the ladder (it lingers while \
+             refused tries go on)",
+            |familiar, time| familiar.shared_block_max = time,
+        )
 }
 
 fn widen() -> Section<Switched<WidenPolicy>> {

@@ -39,7 +39,7 @@ path = "/x"
             fairban.toml:9:1: rule.login.perod: unknown key; did you mean 'period'?
             fairban.toml:10:1: rule.login.maxretry: unknown key; did you mean 'threshold'?
             fairban.toml:11:1: rule.login.findtime: unknown key; did you mean 'period'?
-            fairban.toml:12:1: rule.login.zzz: unknown key; known here: enabled, points, services, subject, period, threshold, repeats, spares_familiar, resets_on_success, effect, ladder, then_permanent, forget
+            fairban.toml:12:1: rule.login.zzz: unknown key; known here: enabled, points, services, subject, period, threshold, repeats, spares_familiar, resets_on_success, effect, ladder, then_permanent, forget, linger
             fairban.toml:13:12: rule.login.points.login-failed: not an event kind; did you mean 'login_failed'?
             fairban.toml:13:31: rule.login.points.nonsense: not an event kind
             fairban.toml:13:45: rule.login.points.login_refused: never earns points: it is the answer to a block, not a reason for one

@@ -110,8 +110,9 @@ fn memory_is_bounded_and_live_blocks_stand() {
     lab.engine.reconfigure(lab.now, policy, &mut lab.decisions);
     attack(&mut lab, "192.0.2.7");
     for n in 0u32..100_000 {
-        let from = std::net::IpAddr::from((0x0b00_0000 + n * 7).to_be_bytes());
-        lab.wrong(&from.to_string(), "alice", "");
+        let from = std::net::IpAddr::from((0x0b00_0000 + n * 263).to_be_bytes());
+        let event = lab.event(fairban_types::EventKind::LoginFailed, &from.to_string()).account(format!("user{n}"));
+        lab.step(&event);
     }
     assert!(lab.engine.bytes() < 4 * 1024 * 1024, "{}", lab.engine.bytes());
     assert!(lab.engine.tracked_len() > 1000);

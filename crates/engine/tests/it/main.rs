@@ -1,4 +1,5 @@
 //! What the engine promises, with explicit times.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod blocks;
 mod default_profile;

@@ -72,7 +72,7 @@ fn five_failures_in_twenty_minutes() {
 
 #[test]
 fn a_lock_after_three_failures_in_a_row_holds_for_that_address_only() {
-    let mut lab = Lab::new("vpop3", false);
+    let mut lab = Lab::new("vpop3", true);
     for _ in 0..2 {
         lab.wrong("192.0.2.7", "alice", "");
     }
@@ -85,4 +85,13 @@ fn a_lock_after_three_failures_in_a_row_holds_for_that_address_only() {
     assert!(!lab.may("192.0.2.7", Some("alice")));
     assert!(lab.may("192.0.2.7", Some("bob")));
     assert!(lab.may("192.0.2.8", Some("alice")));
+}
+
+#[test]
+fn a_lock_that_nobody_enforces_shields_nobody() {
+    let mut lab = Lab::new("vpop3", false);
+    for _ in 0..10 {
+        lab.wrong("192.0.2.7", "alice", "");
+    }
+    assert_eq!(lab.blocks(), ["alice from 192.0.2.7 lock", "192.0.2.7 login"]);
 }

@@ -1,7 +1,7 @@
 //! An engine that is told what another one stored goes on as if nothing had happened.
 
 use crate::Lab;
-use fairban_engine::Outcome;
+use fairban_engine::{Outcome, Recalled};
 use fairban_types::{Action, Event, EventKind, Witness};
 
 #[test]
@@ -10,7 +10,8 @@ fn windows_blocks_and_duplicates_survive() {
     let mut second = Lab::new("fairban", true);
     let mut tell = |event: Event<'static>| {
         let outcome = first.engine.step(first.now, &event, &mut first.decisions);
-        second.engine.recall_event(&event, outcome == Outcome::Counted);
+        let recalled = if outcome == Outcome::Counted { Recalled::Counted } else { Recalled::Stopped };
+        second.engine.recall_event(&event, recalled);
         for decision in first.decisions.drain(..) {
             second.engine.recall_decision(&decision);
             if decision.action == Action::Block {
@@ -24,7 +25,7 @@ fn windows_blocks_and_duplicates_survive() {
         tell(lab.event(EventKind::LoginFailed, "192.0.2.8").account("alice").digest(format!("{n}")));
     }
     tell(lab.event(EventKind::LoginFailed, "192.0.2.8").account("alice").digest("9"));
-    let mut told = lab.event(EventKind::LoginFailed, "192.0.2.9").account("carol");
+    let mut told = lab.event(EventKind::LoginFailed, "198.51.100.9").account("carol");
     told.witness = Witness::Backend("pam".into());
     tell(told.clone());
 

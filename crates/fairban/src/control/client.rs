@@ -1,30 +1,45 @@
 //! The command line's end of the control socket.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use fairban_types::{Subject, Time, format_duration};
+use fairban_types::{Subject, Time};
 
-use super::{Listed, Reply, Request, SOCKET, Why};
-use crate::cli::{Command, NeverCommand};
+use super::{Reply, Request, SOCKET};
+use crate::cli::{BlocksArgs, Command, NeverCommand};
 use crate::show::{self, Exit};
+use crate::terminal::{self, Tone, tone};
 
 /// A conversation with the daemon.
 pub(crate) struct Conversation {
     replies: BufReader<UnixStream>,
 }
 
+/// What is in the way of speaking to the daemon, and what to do.
+fn unreachable(socket: &Path, error: &std::io::Error) -> Exit {
+    let place = socket.display();
+    let message = match error.kind() {
+        ErrorKind::NotFound => {
+            format!(
+                "no daemon is running here: there is no socket {place}. Start it with `fairban run`, or name its socket with --control"
+            )
+        }
+        ErrorKind::ConnectionRefused => {
+            format!("no daemon is running here: nobody listens on {place} any more. Start it with `fairban run`")
+        }
+        ErrorKind::PermissionDenied => format!(
+            "no permission for {place}: be root, or a member of the group that [control] group in the configuration names"
+        ),
+        _ => format!("cannot reach the daemon at {place}: {error}"),
+    };
+    Exit { status: 3, message }
+}
+
 impl Conversation {
     pub(crate) fn begin(socket: &Path, request: &Request) -> anyhow::Result<Self> {
-        let unreachable = |error: std::io::Error| Exit {
-            status: 3,
-            message: format!(
-                "cannot reach the daemon at {}: {error}. Is `fairban run` running? Another socket is named with --control",
-                socket.display()
-            ),
-        };
+        let unreachable = |error: std::io::Error| unreachable(socket, &error);
         let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -35,10 +50,12 @@ impl Conversation {
     /// The next line of the answer; `None` at its end.
     pub(crate) fn next(&mut self) -> anyhow::Result<Option<Reply>> {
         let mut line = String::new();
-        if self.replies.read_line(&mut line)? == 0 {
-            return Err(Exit { status: 3, message: "the daemon ended the conversation".to_owned() }.into());
+        let gone = || Exit { status: 3, message: "the daemon has ended".to_owned() };
+        if self.replies.read_line(&mut line).map_err(|_| gone())? == 0 {
+            return Err(gone().into());
         }
-        Ok(match serde_json::from_str(&line)? {
+        let strange = |error| Exit { status: 3, message: format!("the daemon is of another version: {error}") };
+        Ok(match serde_json::from_str(&line).map_err(strange)? {
             Reply::End => None,
             reply => Some(reply),
         })
@@ -50,17 +67,10 @@ pub(crate) fn run(command: Command, socket: Option<PathBuf>) -> anyhow::Result<E
     let seconds = |time: std::time::Duration| time.as_secs().max(1);
     match command {
         Command::Status(args) => status(&socket, args.json),
-        Command::Blocks(args) => {
-            let request = Request::Blocks { subject: args.subject, all: args.all, limit: args.limit };
-            blocks(&socket, &request, args.json)
-        }
+        Command::Blocks(args) => blocks(&socket, args),
         Command::Events(args) => {
-            let request = Request::Events {
-                subject: args.subject,
-                kind: args.kind,
-                limit: args.limit,
-                follow: args.follow,
-            };
+            let (subject, kind) = (args.subject, args.kind);
+            let request = Request::Events { subject, kind, limit: args.limit, follow: args.follow };
             events(&socket, &request, args.json)
         }
         Command::Top => show::top::run(&socket),
@@ -75,7 +85,6 @@ pub(crate) fn run(command: Command, socket: Option<PathBuf>) -> anyhow::Result<E
         }
         Command::Never(NeverCommand::Remove { net }) => act(&socket, &Request::NeverRemove { net }),
         Command::Never(NeverCommand::List { json }) => never(&socket, json),
-        Command::Flush => crate::daemon::flush(&crate::lines::config(None)?.enforce),
         _ => anyhow::bail!("this command does not speak to the daemon"),
     }
 }
@@ -89,7 +98,7 @@ fn refusal(reply: Reply) -> anyhow::Error {
     match reply {
         Reply::No(text) => no(text),
         Reply::Wrong(text) => Exit { status: 2, message: text }.into(),
-        other => anyhow::anyhow!("the daemon speaks another version: {other:?}"),
+        other => Exit { status: 3, message: format!("the daemon is of another version: {other:?}") }.into(),
     }
 }
 
@@ -97,68 +106,52 @@ fn act(socket: &Path, request: &Request) -> anyhow::Result<ExitCode> {
     let mut conversation = Conversation::begin(socket, request)?;
     while let Some(reply) = conversation.next()? {
         match reply {
-            Reply::Done(text) => println!("{}", show::safe(&text)),
+            Reply::Done(text) => terminal::line(&show::safe_line(&text))?,
             other => return Err(refusal(other)),
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn json(value: &impl serde::Serialize) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    Ok(writeln!(out)?)
+fn now() -> Time {
+    Time::from(std::time::SystemTime::now())
 }
 
 fn status(socket: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut conversation = Conversation::begin(socket, &Request::Status)?;
-    let mut healthy = true;
+    let mut is_healthy = true;
     while let Some(reply) = conversation.next()? {
         match reply {
-            Reply::Status(status) if as_json => json(&status)?,
             Reply::Status(status) => {
-                print!("{}", show::status(&status));
-                healthy = status.store.error.is_none() && status.enforcement.error.is_none();
+                is_healthy = status.problems.is_empty();
+                if as_json { terminal::json(&status)? } else { terminal::text(&show::status(&status, now()))? }
             }
             other => return Err(refusal(other)),
         }
     }
-    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if is_healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn left(listed: &Listed, now: Time) -> String {
-    match (&listed.ended, listed.until) {
-        (Some(ended), _) => ended.clone(),
-        (None, None) => "permanent".to_owned(),
-        (None, Some(until)) if until <= now => "over".to_owned(),
-        (None, Some(until)) => format_duration(until.since(now)),
-    }
-}
-
-fn blocks(socket: &Path, request: &Request, as_json: bool) -> anyhow::Result<ExitCode> {
-    let mut conversation = Conversation::begin(socket, request)?;
-    let now = Time::from(std::time::SystemTime::now());
-    let mut rows = Vec::new();
+fn blocks(socket: &Path, args: BlocksArgs) -> anyhow::Result<ExitCode> {
+    let (all, limit) = (args.all, args.limit);
+    let mut conversation = Conversation::begin(socket, &Request::Blocks { subject: args.subject, all, limit })?;
+    let mut found = Vec::new();
     while let Some(reply) = conversation.next()? {
         match reply {
-            Reply::Block(block) if as_json => json(&block)?,
-            Reply::Block(block) => rows.push(vec![
-                block.subject.to_string(),
-                if block.action == fairban_types::Action::Guard { "guard" } else { "block" }.to_owned(),
-                left(&block, now),
-                block.rule.clone(),
-                block.offence.to_string(),
-                block.code.to_string(),
-                block.diagnosis.in_words().to_owned(),
-            ]),
+            Reply::Block(block) if args.json => terminal::json(&block)?,
+            Reply::Block(block) => found.push(*block),
             other => return Err(refusal(other)),
         }
     }
-    if !as_json {
-        if rows.is_empty() {
-            println!("nobody is blocked");
-        } else {
-            print!("{}", show::table(&["subject", "what", "left", "rule", "offence", "code", "why"], &rows));
+    match found.len() {
+        _ if args.json => {}
+        0 if all => terminal::line("nobody is or was blocked")?,
+        0 => terminal::line("nobody is blocked")?,
+        count => {
+            terminal::text(&show::blocks(&found, now()))?;
+            if count >= limit as usize {
+                eprintln!("only the newest {count} are shown: --limit shows more");
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -168,10 +161,10 @@ fn events(socket: &Path, request: &Request, as_json: bool) -> anyhow::Result<Exi
     let mut conversation = Conversation::begin(socket, request)?;
     while let Some(reply) = conversation.next()? {
         match reply {
-            Reply::Event(event) if as_json => json(&event)?,
-            Reply::Event(event) => println!("{}  [{}]", show::event(&event.event), event.outcome),
-            Reply::Decision(decision) if as_json => json(&serde_json::json!({ "decision": decision }))?,
-            Reply::Decision(decision) => println!("{}", show::decision(&decision)),
+            Reply::Event(event) if as_json => terminal::json(&event)?,
+            Reply::Event(event) => terminal::line(&show::seen(&event))?,
+            Reply::Decision(decision) if as_json => terminal::json(&serde_json::json!({ "decision": decision }))?,
+            Reply::Decision(decision) => terminal::line(&tone(&show::decision(&decision), Tone::Strong))?,
             other => return Err(refusal(other)),
         }
     }
@@ -184,8 +177,8 @@ fn why(socket: &Path, subject: String, as_json: bool) -> anyhow::Result<ExitCode
     while let Some(reply) = conversation.next()? {
         match reply {
             Reply::Why(why) => {
-                is_blocked = !why.standing.is_empty();
-                if as_json { json(&why)? } else { tell_why(&why) }
+                is_blocked = why.blocked;
+                if as_json { terminal::json(&why)? } else { terminal::text(&show::why(&why, now()))? }
             }
             other => return Err(refusal(other)),
         }
@@ -193,55 +186,14 @@ fn why(socket: &Path, subject: String, as_json: bool) -> anyhow::Result<ExitCode
     Ok(if is_blocked { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell_why(why: &Why) {
-    let now = Time::from(std::time::SystemTime::now());
-    for decision in &why.standing {
-        println!("{}", show::receipt(decision, now));
-    }
-    if why.standing.is_empty() {
-        println!("{} is not blocked.", show::safe_line(&why.subject));
-    }
-    for entry in &why.never {
-        println!("It is on the never-block list ({}): {}", entry.net, show::safe_line(&entry.reason));
-    }
-    for score in &why.scores {
-        println!("Rule {} counts {} of {} points now:", show::safe_line(&score.rule), score.score, score.threshold);
-        for evidence in &score.events {
-            println!("  {:>4}  {}", evidence.points, show::event(&evidence.event));
-        }
-    }
-    if !why.history.is_empty() {
-        println!("\nBefore:");
-        for block in &why.history {
-            println!(
-                "  {}  {}  rule {}: {}  ({})",
-                show::clock(block.since),
-                block.code,
-                show::safe_line(&block.rule),
-                block.diagnosis.in_words(),
-                show::safe_line(&left(block, now))
-            );
-        }
-    }
-    if !why.events.is_empty() {
-        println!("\nLatest events:");
-        for seen in &why.events {
-            println!("  {}  [{}]", show::event(&seen.event), seen.outcome);
-        }
-    }
-    if let (true, Ok(Subject::Network(net))) = (why.standing.is_empty(), why.subject.parse::<Subject>()) {
-        println!("\nNever to block it: fairban never add {net}");
-    }
-}
-
 fn never(socket: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
     let mut conversation = Conversation::begin(socket, &Request::NeverList)?;
     let mut rows = Vec::new();
     while let Some(reply) = conversation.next()? {
         match reply {
-            Reply::Never(entry) if as_json => json(&entry)?,
+            Reply::Never(entry) if as_json => terminal::json(&entry)?,
             Reply::Never(entry) => rows.push(vec![
-                entry.net.to_string(),
+                Subject::Network(entry.net).to_string(),
                 entry.until.map_or_else(|| "always".to_owned(), show::clock),
                 entry.by.clone(),
                 entry.reason.clone(),
@@ -250,7 +202,7 @@ fn never(socket: &Path, as_json: bool) -> anyhow::Result<ExitCode> {
         }
     }
     if !as_json {
-        print!("{}", show::table(&["network", "until", "by", "reason"], &rows));
+        terminal::text(&show::table(&["network", "until", "by", "reason"], &rows))?;
     }
     Ok(ExitCode::SUCCESS)
 }

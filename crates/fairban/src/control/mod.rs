@@ -3,8 +3,10 @@
 
 mod answers;
 pub(crate) mod client;
+mod past;
 pub(crate) mod server;
 
+use fairban_store::EndKind;
 use fairban_types::{Code, Decision, Event, EventKind, Subject, Time};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -20,16 +22,42 @@ pub(crate) const SOCKET: &str = "/run/fairban/control.sock";
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
     Status,
-    Blocks { subject: Option<Subject>, all: bool, limit: u32 },
-    Events { subject: Option<Subject>, kind: Option<EventKind>, limit: u32, follow: bool },
-    Why { subject: String },
-    Block { subject: Subject, seconds: Option<u64>, reason: String },
-    Unblock { subject: String, reason: String },
-    NeverAdd { net: IpNet, reason: String, seconds: Option<u64> },
-    NeverRemove { net: IpNet },
+    Blocks {
+        subject: Option<Subject>,
+        all: bool,
+        limit: u32,
+    },
+    Events {
+        subject: Option<Subject>,
+        kind: Option<EventKind>,
+        limit: u32,
+        follow: bool,
+    },
+    Why {
+        subject: String,
+    },
+    Block {
+        subject: Subject,
+        seconds: Option<u64>,
+        reason: String,
+    },
+    Unblock {
+        subject: String,
+        reason: String,
+    },
+    NeverAdd {
+        net: IpNet,
+        reason: String,
+        seconds: Option<u64>,
+    },
+    NeverRemove {
+        net: IpNet,
+    },
     NeverList,
-    /// Not from outside: what the engine knows for [`Request::Why`].
-    Scores { subject: Subject },
+    /// Not from outside: what the core knows for [`Request::Why`].
+    Known {
+        subject: Subject,
+    },
 }
 
 /// One line of an answer.
@@ -48,7 +76,9 @@ pub(crate) enum Reply {
     Decision(Box<Decision>),
     Never(Never),
     Why(Box<Why>),
-    Scores(Vec<Scored>),
+    /// The whole never-block list.
+    NeverList(Vec<Never>),
+    Known(Box<Known>),
     /// Nothing follows.
     End,
 }
@@ -72,7 +102,26 @@ pub(crate) struct Listed {
     pub(crate) in_kernel: bool,
     /// How it ended, if it has.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ended: Option<String>,
+    pub(crate) ended: Option<Ended>,
+}
+
+/// The end of a block.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) how: EndKind,
+    pub(crate) time: Time,
+    /// A person, a rule, or the code of the block that took its place.
+    pub(crate) by: String,
+}
+
+impl Ended {
+    pub(crate) fn how_in_words(&self) -> &'static str {
+        match self.how {
+            EndKind::Released => "was released",
+            EndKind::Expired => "expired",
+            EndKind::Replaced => "was replaced",
+        }
+    }
 }
 
 /// An event of the log.
@@ -105,20 +154,50 @@ pub(crate) struct Scored {
     pub(crate) events: Vec<fairban_types::Evidence>,
 }
 
+/// What the core knows of a subject.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) scores: Vec<Scored>,
+    /// Entries of the never-block list that hold it.
+    pub(crate) never: Vec<Never>,
+    pub(crate) enforcing: bool,
+    pub(crate) mail_servers_ask: bool,
+}
+
 /// All about a subject.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Why {
     pub(crate) subject: String,
+    /// Whether anything in force holds the subject.
+    pub(crate) blocked: bool,
+    /// Whether blocks are put into the kernel.
+    pub(crate) enforcing: bool,
+    /// Whether mail servers ask before a sign-in.
+    pub(crate) mail_servers_ask: bool,
+    /// The block that was asked for by its code, if it is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<Asked>,
     /// Blocks and guards in force, with their evidence.
     pub(crate) standing: Vec<Decision>,
     /// What was before, newest first, without evidence.
     pub(crate) history: Vec<Listed>,
+    /// Of an account: blocks in force of the networks that it was lately tried from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) related: Vec<Listed>,
     /// Scores that have not led to a block.
     pub(crate) scores: Vec<Scored>,
     /// Entries of the never-block list that hold it.
     pub(crate) never: Vec<Never>,
     /// The latest events.
     pub(crate) events: Vec<Seen>,
+}
+
+/// A block that is over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    pub(crate) decision: Decision,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<Ended>,
 }
 
 /// How the daemon is.
@@ -139,6 +218,9 @@ pub(crate) struct Status {
     pub(crate) enforcement: Enforcement,
     pub(crate) store: StoreStatus,
     pub(crate) sources: Vec<SourceStatus>,
+    /// What is wrong, with what to do about it.
+    pub(crate) problems: Vec<String>,
+    /// What the operator should know.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -157,6 +239,13 @@ pub(crate) struct Counts {
     pub(crate) blocks: u64,
     pub(crate) guards: u64,
     pub(crate) releases: u64,
+}
+
+impl Enforcement {
+    /// Whether nothing is put into the kernel.
+    pub(crate) fn is_observing(&self) -> bool {
+        self.mode.starts_with("observe")
+    }
 }
 
 /// How the kernel is.
@@ -189,7 +278,11 @@ pub(crate) struct StoreStatus {
 pub(crate) struct SourceStatus {
     pub(crate) name: String,
     pub(crate) state: String,
+    /// What is wrong, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
     pub(crate) lines: u64,
+    /// Lines that told an event, those among them that told it a second time included.
     pub(crate) events: u64,
     pub(crate) last_line: Option<Time>,
 }

@@ -1,7 +1,7 @@
 //! The daemon's end of the control socket.
 
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
@@ -57,20 +57,36 @@ impl Shared {
     }
 }
 
+/// The control socket; its file goes away with it.
+pub(crate) struct Socket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+/// The file of a socket.
+pub(crate) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// Binds the socket with its owner's group and permissions. A socket left by a daemon that is gone is replaced.
-pub(crate) fn listen(path: &Path, control: &Control) -> anyhow::Result<UnixListener> {
+pub(crate) fn listen(path: &Path, control: &Control) -> anyhow::Result<Socket> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     }
     if std::fs::symlink_metadata(path).is_ok_and(|facts| facts.file_type().is_socket()) {
         anyhow::ensure!(
             std::os::unix::net::UnixStream::connect(path).is_err(),
-            "a daemon is already running on {}",
+            "a daemon is already running on {}: stop it first, or name another socket with [control] socket or --control",
             path.display()
         );
-        std::fs::remove_file(path)?;
+        std::fs::remove_file(path).with_context(|| format!("cannot replace {}", path.display()))?;
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let file = SocketFile(path.to_owned());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(control.mode))?;
     if let Some(name) = &control.group {
         let group = nix::unistd::Group::from_name(name)?;
@@ -78,10 +94,18 @@ pub(crate) fn listen(path: &Path, control: &Control) -> anyhow::Result<UnixListe
         nix::unistd::chown(path, None, Some(group.gid))
             .with_context(|| format!("cannot give {} to the group '{name}'", path.display()))?;
     }
-    Ok(listener)
+    Ok(Socket { listener, file })
 }
 
-pub(crate) async fn serve(listener: UnixListener, shared: Shared) {
+impl Socket {
+    /// Answers in the background; the file goes away with what is returned.
+    pub(crate) fn serve(self, shared: Shared) -> SocketFile {
+        tokio::spawn(serve(self.listener, shared));
+        self.file
+    }
+}
+
+async fn serve(listener: UnixListener, shared: Shared) {
     let places = Arc::new(Semaphore::new(PEERS_MAX));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -117,7 +141,11 @@ async fn answer(stream: UnixStream, shared: Shared) -> anyhow::Result<()> {
     tokio::time::timeout(PATIENCE, read.read_until(b'\n', &mut line)).await??;
     let replies = match serde_json::from_slice::<Request>(&line) {
         Ok(Request::Events { subject, kind, limit, follow }) => {
-            return answers::events(&shared, &mut write, subject, kind, limit, follow).await;
+            let asked = answers::Asked { subject, kind, limit, follow };
+            return match answers::events(&shared, &mut write, &asked).await {
+                Err(error) if !error.is::<std::io::Error>() => send(&mut write, &Reply::No(format!("{error:#}"))).await,
+                done => done,
+            };
         }
         Ok(request) => match answers::answer(&shared, request, &by).await {
             Ok(replies) => replies,

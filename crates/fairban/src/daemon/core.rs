@@ -176,9 +176,10 @@ impl Core {
                 Action::Release => self.counts.releases += 1,
                 Action::Expire => {}
             }
-            if let Some(offence) = self.engine.offence(&decision.subject).filter(|_| decision.offence > 0) {
-                let subject = decision.subject.clone();
-                self.waiting.offences.push(Offence { subject, count: offence.count, last: offence.last });
+            if decision.offence > 0 && decision.action != Action::Expire {
+                let offence = self.engine.offence(&decision.subject);
+                let (count, last) = offence.map_or((0, decision.time), |offence| (offence.count, offence.last));
+                self.waiting.offences.push(Offence { subject: decision.subject.clone(), count, last });
             }
             self.waiting.decision(decision.clone());
         }
@@ -281,8 +282,12 @@ impl Core {
         for net in after.iter().filter(|net| !before.contains(net)) {
             self.kernel.tell(Order::Never { net: *net, add: true });
         }
-        self.formats = formats;
-        self.readings.clear();
+        if config.formats != self.config.formats {
+            for reading in self.readings.values_mut() {
+                reading.parser = Parser::new().with_formats(formats.clone());
+            }
+            self.formats = formats;
+        }
         let mut needs_restart = Vec::new();
         if config.enforce != self.config.enforce {
             needs_restart.push("[enforce]");
@@ -292,6 +297,9 @@ impl Core {
         }
         if config.control != self.config.control {
             needs_restart.push("[control]");
+        }
+        if config.node != self.config.node {
+            needs_restart.push("[node]");
         }
         self.config = config;
         Ok(needs_restart)

@@ -14,7 +14,10 @@ use crate::control::Enforcement;
 /// What the thread is told.
 pub(crate) enum Order {
     Decisions(Vec<Decision>),
-    Never { net: IpNet, add: bool },
+    Never {
+        net: IpNet,
+        add: bool,
+    },
     Reconcile,
     /// Answered when everything before it is in force.
     Sync(oneshot::Sender<()>),
@@ -140,7 +143,8 @@ impl Worker {
         if reconcile {
             let now = now();
             self.intended.retain(|_, intended| intended.until.is_none_or(|until| until > now));
-            let mut want: Vec<Element> = self.intended.iter().flat_map(|(net, intended)| elements(*net, intended, now)).collect();
+            let mut want: Vec<Element> =
+                self.intended.iter().flat_map(|(net, intended)| elements(*net, intended, now)).collect();
             want.sort_unstable_by_key(|element| element.net);
             outcome = enforcer.reconcile(&want, &self.never).map(Some);
         }
@@ -148,7 +152,8 @@ impl Worker {
     }
 
     fn note(&mut self, outcome: Result<Option<fairban_enforce::Difference>, EnforceError>) {
-        let dropped = self.enforcer.as_mut().filter(|_| matches!(outcome, Ok(Some(_)))).and_then(|it| it.dropped().ok());
+        let dropped =
+            self.enforcer.as_mut().filter(|_| matches!(outcome, Ok(Some(_)))).and_then(|it| it.dropped().ok());
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.intended = self.intended.len();
         if let Some(dropped) = dropped {

@@ -7,8 +7,10 @@ mod machine;
 mod restore;
 mod serve;
 mod sources;
+mod status;
 mod wishes;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,6 +27,7 @@ pub(crate) use core::{Core, Told, now, seen};
 use kernel::{Kernel, Order};
 pub(crate) use machine::logs as machine_logs;
 pub(crate) use serve::Wish;
+pub(crate) use sources::spec as source_spec;
 
 /// What a daemon is made from.
 pub(crate) struct Setup {
@@ -70,10 +73,12 @@ fn start_log(quiet: bool) {
     let default = if quiet { "warn" } else { "info" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("FAIRBAN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let colours = std::io::stderr().is_terminal() && crate::terminal::allows_colours();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
+    let _ = log.with_target(false).try_init();
 }
 
-fn layout(enforce: &Enforce) -> Layout {
+pub(crate) fn layout(enforce: &Enforce) -> Layout {
     Layout {
         table: enforce.table.clone(),
         ports: enforce.ports.clone(),
@@ -85,7 +90,7 @@ fn layout(enforce: &Enforce) -> Layout {
 /// Takes everything that Fairban made out of the kernel.
 pub(crate) fn flush(enforce: &Enforce) -> anyhow::Result<ExitCode> {
     Nftables::open(layout(enforce))?.flush()?;
-    println!("nothing of Fairban's is in the kernel any more");
+    crate::terminal::line("Nothing of Fairban's is in the kernel any more. (A running daemon puts its blocks back.)")?;
     Ok(ExitCode::SUCCESS)
 }
 

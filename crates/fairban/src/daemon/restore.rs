@@ -1,9 +1,9 @@
 //! What an earlier run knew, back into the engine.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use fairban_engine::{Engine, Familiarity, Offence};
+use fairban_engine::{Engine, Familiarity, Offence, Recalled};
 use fairban_store::{Outcome, RecallItem, Store, StoreError};
 use fairban_types::{Decision, Time, single};
 use ipnet::IpNet;
@@ -13,8 +13,8 @@ pub(crate) fn own_networks() -> Vec<IpNet> {
     let mut own: Vec<IpNet> = ["127.0.0.0/8", "::1/128"].iter().filter_map(|net| net.parse().ok()).collect();
     let addresses = nix::ifaddrs::getifaddrs().into_iter().flatten().filter_map(|interface| interface.address);
     for address in addresses {
-        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(Ipv4Addr::from(address.ip())));
-        let v6 = address.as_sockaddr_in6().map(|address| IpAddr::V6(Ipv6Addr::from(address.ip())));
+        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        let v6 = address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip()));
         own.extend(v4.or(v6).map(single));
     }
     own.sort_unstable();
@@ -36,7 +36,7 @@ pub(crate) fn restore(engine: &mut Engine, store: &Store, now: Time) -> Result<V
     }
     store.recall(now.before(longest_look_back(engine)), |item| match item {
         RecallItem::Event { stored, .. } => {
-            engine.recall_event(&stored.event, stored.outcome != Outcome::Stopped);
+            engine.recall_event(&stored.event, recalled(stored.outcome));
         }
         RecallItem::Decision { decision, .. } => engine.recall_decision(&decision),
     })?;
@@ -45,6 +45,15 @@ pub(crate) fn restore(engine: &mut Engine, store: &Store, now: Time) -> Result<V
         engine.restore_standing(decision);
     }
     Ok(standing)
+}
+
+fn recalled(outcome: Outcome) -> Recalled {
+    match outcome {
+        Outcome::Counted | Outcome::Repeated => Recalled::Counted,
+        Outcome::Spared => Recalled::Spared,
+        Outcome::Stopped => Recalled::Stopped,
+        Outcome::Noted => Recalled::Noted,
+    }
 }
 
 fn longest_look_back(engine: &Engine) -> Duration {

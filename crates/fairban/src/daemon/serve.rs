@@ -1,11 +1,11 @@
 //! The loop of a running daemon.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fairban_config::Config;
 use fairban_sources::Batch;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -13,7 +13,7 @@ use super::core::Core;
 use super::kernel::Order;
 use super::sources::Sources;
 use super::{Onlooker, Setup, Told, now};
-use crate::control::{Reply, Request, Status, StoreStatus, server};
+use crate::control::{Reply, Request, server};
 
 /// Lines that one commit may hold: more is a longer wait for who comes next.
 const LINES_PER_COMMIT: usize = 8192;
@@ -27,62 +27,47 @@ pub(crate) struct Wish {
     pub(crate) answer: oneshot::Sender<Reply>,
 }
 
-struct Daemon {
-    core: Core,
-    sources: Sources,
+pub(super) struct Daemon {
+    pub(super) core: Core,
+    pub(super) sources: Sources,
     config_file: Option<PathBuf>,
-    store_path: String,
+    /// Why the configuration file, as it is now, is not in force.
+    pub(super) reload_error: Option<String>,
+    pub(super) store_path: String,
+}
+
+/// What a daemon waits for.
+struct Inbox {
+    lines: mpsc::Receiver<Batch>,
+    wishes: mpsc::Receiver<Wish>,
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 /// Runs until told to stop.
 pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Result<()> {
     super::started();
-    let core = super::compose(&setup)?;
-    let (wishes, mut wished) = mpsc::channel::<Wish>(64);
-    let (lines, mut read) = mpsc::channel::<Batch>(16);
-    let feed = core.feed.clone();
-    let reader = core.store.reader()?;
+    // Caught from the first moment: whoever reloads or stops a daemon that just starts must not kill it.
+    let [hangup, terminate, interrupt] = [SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt()];
+    let (hangup, terminate, interrupt) = (signal(hangup)?, signal(terminate)?, signal(interrupt)?);
+    // First, so that a second daemon changes nothing before it sees the other one.
     let control = server::listen(&setup.socket, &setup.config.control)?;
-    tokio::spawn(server::serve(control, server::Shared::new(wishes, feed.clone(), reader)));
-    let store_path = if setup.forgetful { "memory".to_owned() } else { setup.config.store.path.display().to_string() };
-    let mut daemon = Daemon { core, sources: Sources::new(lines), config_file: setup.config_file, store_path };
-    daemon.sources.set(&setup.config.sources, &daemon.core.store);
-    daemon.core.kernel.sync().await;
-    tracing::info!(
-        profile = daemon.core.engine.policy().profile,
-        enforcing = daemon.core.kernel.state().description,
-        standing = daemon.core.engine.standing_len(),
-        socket = %setup.socket.display(),
-        "guarding"
-    );
+    let core = super::compose(&setup)?;
+    let (wishes, wished) = mpsc::channel::<Wish>(64);
+    let (lines, read) = mpsc::channel::<Batch>(16);
+    let (feed, reader) = (core.feed.clone(), core.store.reader()?);
     if let Some(onlooker) = onlooker {
         tokio::spawn(pass_on(feed.subscribe(), onlooker));
     }
-    let mut tick = interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut reconcile = interval(setup.config.enforce.reconcile_every.max(Duration::from_secs(5)));
-    reconcile.reset();
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    loop {
-        let next_end = daemon.next_end();
-        tokio::select! {
-            Some(batch) = read.recv() => daemon.read(batch, &mut read),
-            Some(wish) = wished.recv() => daemon.carry_out(wish).await,
-            () = sleep_until(next_end) => daemon.advance(),
-            _ = tick.tick() => daemon.keep_house(),
-            _ = reconcile.tick() => daemon.core.kernel.tell(Order::Reconcile),
-            _ = hangup.recv() => daemon.reload(),
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-        }
-    }
+    let socket_file = control.serve(server::Shared::new(wishes, feed, reader));
+    let mut daemon = Daemon::start(&setup, core, Sources::new(lines)).await;
+    daemon.serve(Inbox { lines: read, wishes: wished, hangup, terminate, interrupt }).await;
     daemon.sources.stop();
     daemon.core.commit();
     daemon.core.kernel.sync().await;
     daemon.core.kernel.tell(Order::Stop);
-    let _ = std::fs::remove_file(&setup.socket);
+    drop(socket_file);
     tracing::info!("ended; blocks stay in the kernel until their time is over");
     daemon.core.store.close(now())?;
     Ok(())
@@ -99,6 +84,44 @@ async fn pass_on(mut feed: tokio::sync::broadcast::Receiver<Told>, onlooker: Onl
 }
 
 impl Daemon {
+    async fn start(setup: &Setup, core: Core, sources: Sources) -> Daemon {
+        let store_path = if setup.forgetful { Path::new("memory") } else { setup.config.store.path.as_path() };
+        let store_path = store_path.display().to_string();
+        let config_file = setup.config_file.clone();
+        let mut daemon = Daemon { core, sources, config_file, reload_error: None, store_path };
+        daemon.sources.set(&setup.config.sources, &daemon.core.store);
+        daemon.core.kernel.sync().await;
+        tracing::info!(
+            profile = daemon.core.engine.policy().profile,
+            enforcing = daemon.core.kernel.state().description,
+            standing = daemon.core.engine.standing_len(),
+            socket = %setup.socket.display(),
+            "guarding"
+        );
+        daemon
+    }
+
+    /// Takes what comes, until told to stop.
+    async fn serve(&mut self, mut inbox: Inbox) {
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut reconcile = interval(self.core.config.enforce.reconcile_every.max(Duration::from_secs(5)));
+        reconcile.reset();
+        loop {
+            let next_end = self.next_end();
+            tokio::select! {
+                Some(batch) = inbox.lines.recv() => self.read(batch, &mut inbox.lines),
+                Some(wish) = inbox.wishes.recv() => self.carry_out(wish).await,
+                () = sleep_until(next_end) => self.advance(),
+                _ = tick.tick() => self.keep_house(),
+                _ = reconcile.tick() => self.core.kernel.tell(Order::Reconcile),
+                _ = inbox.hangup.recv() => self.reload(),
+                _ = inbox.terminate.recv() => return,
+                _ = inbox.interrupt.recv() => return,
+            }
+        }
+    }
+
     /// When the next block ends, as the runtime counts time.
     fn next_end(&self) -> Instant {
         let far = Duration::from_secs(3600);
@@ -134,9 +157,9 @@ impl Daemon {
         let durable = self.core.commit();
         self.core.kernel.sync().await;
         let reply = match (reply, durable, &self.core.store_error) {
-            (Reply::Done(text), false, Some(error)) => Reply::No(format!(
-                "{text}. But it cannot be stored and would be forgotten by a restart: {error}"
-            )),
+            (Reply::Done(text), false, Some(error)) => {
+                Reply::No(format!("{text}. But it cannot be stored and would be forgotten by a restart: {error}"))
+            }
             (reply, ..) => reply,
         };
         let _ = wish.answer.send(reply);
@@ -155,7 +178,7 @@ impl Daemon {
                 .prune(now(), events, PRUNED_PER_ROUND)
                 .and_then(|_| store.prune_blocks(now(), blocks, PRUNED_PER_ROUND))
                 .and_then(|_| store.prune_familiar(now(), forget, PRUNED_PER_ROUND));
-            if let Err(error) = pruned.map(|_| ()).and_then(|()| self.core.end_never()) {
+            if let Err(error) = pruned.map(|_| ()).and_then(|()| self.core.refresh_never()) {
                 tracing::warn!(%error, "old events stay in the database for now");
             }
         }
@@ -163,59 +186,30 @@ impl Daemon {
 
     /// Reads the configuration again. A bad one changes nothing.
     fn reload(&mut self) {
-        let Some(path) = &self.config_file else {
+        let Some(path) = self.config_file.clone() else {
             tracing::warn!("there is no configuration file to read again; the built-in defaults stay in force");
             return;
         };
-        let mut config = match Config::load(path) {
-            Ok(config) => config,
-            Err(error) => {
-                tracing::error!("{error}\nthe configuration stays as it was");
-                return;
-            }
-        };
+        self.reload_error = self.reload_from(&path).err().map(|error| crate::show::error(&error));
+        match &self.reload_error {
+            None => tracing::info!(file = %path.display(), "the configuration was read again and is in force"),
+            Some(error) => tracing::error!("the new configuration is not in force, the old one stays: {error}"),
+        }
+    }
+
+    fn reload_from(&mut self, path: &Path) -> anyhow::Result<()> {
+        let mut config = Config::load(path)?;
         if config.sources.is_empty() {
             config.sources = super::machine_logs();
         }
         let sources = config.sources.clone();
-        match self.core.reconfigure(config) {
-            Ok(needs_restart) => {
-                self.sources.set(&sources, &self.core.store);
-                self.core.audit("configuration", "reload", &path.display().to_string(), "");
-                self.core.commit();
-                tracing::info!(file = %path.display(), "the configuration was read again and is in force");
-                if !needs_restart.is_empty() {
-                    tracing::warn!("changes of {} wait for a restart", needs_restart.join(", "));
-                }
-            }
-            Err(error) => tracing::error!("{error:#}\nthe configuration stays as it was"),
+        let needs_restart = self.core.reconfigure(config)?;
+        self.sources.set(&sources, &self.core.store);
+        self.core.audit("configuration", "reload", &path.display().to_string(), "");
+        self.core.commit();
+        if !needs_restart.is_empty() {
+            tracing::warn!("changes of {} wait for a restart", needs_restart.join(", "));
         }
-    }
-
-    fn status(&self) -> Status {
-        let policy = self.core.engine.policy();
-        let info = self.core.store.info().ok();
-        Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            node: self.core.node.to_string(),
-            started: super::started(),
-            profile: policy.profile.clone(),
-            mail_servers_ask: policy.mail_servers_ask,
-            standing: self.core.engine.standing_len(),
-            tracked: self.core.engine.tracked_len(),
-            memory_bytes: self.core.engine.bytes(),
-            memory_bytes_max: policy.memory_bytes_max,
-            counts: self.core.counts,
-            enforcement: self.core.kernel.state(),
-            store: StoreStatus {
-                path: self.store_path.clone(),
-                events: info.as_ref().map_or(0, |info| info.events),
-                bytes: info.as_ref().map_or(0, |info| info.bytes),
-                waiting: self.core.waiting.happenings.len(),
-                error: self.core.store_error.clone(),
-            },
-            sources: self.sources.status(|name| self.core.events_of(name)),
-            warnings: self.core.config.warnings.iter().map(ToString::to_string).collect(),
-        }
+        Ok(())
     }
 }

@@ -1,10 +1,9 @@
 //! The sources of a running daemon.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use fairban_config::{SourceConfig, SyslogListen};
-use fairban_sources::{Batch, Health, Listen, Running, SourceSpec, Start, State, spawn};
+use fairban_sources::{Batch, Listen, Running, SourceSpec, Start, State, spawn};
 use fairban_store::Reader;
 use tokio::sync::{mpsc, watch};
 
@@ -21,7 +20,8 @@ pub(crate) struct Sources {
     running: BTreeMap<String, One>,
 }
 
-fn spec(config: &SourceConfig) -> SourceSpec {
+/// The source that a configuration means.
+pub(crate) fn spec(config: &SourceConfig) -> SourceSpec {
     match config {
         SourceConfig::File { path } => SourceSpec::File(path.clone()),
         SourceConfig::Journald { units } => SourceSpec::Journald { units: units.clone() },
@@ -77,16 +77,18 @@ impl Sources {
 
     pub(crate) fn status(&self, events_of: impl Fn(&str) -> u64) -> Vec<SourceStatus> {
         let status = |(name, one): (&String, &One)| {
-            let health: &Arc<Health> = &one.running.health;
+            let health = &one.running.health;
+            let (state, problem) = match health.state() {
+                State::Starting => ("starting", None),
+                State::WaitingForFile => ("waiting for the file", None),
+                State::Reading => ("reading", None),
+                State::Failing(why) => ("failing", Some(why)),
+                State::Stopped => ("ended", None),
+            };
             SourceStatus {
                 name: name.clone(),
-                state: match health.state() {
-                    State::Starting => "starting".to_owned(),
-                    State::WaitingForFile => "waiting for the file".to_owned(),
-                    State::Reading => "reading".to_owned(),
-                    State::Failing(why) => format!("failing: {why}"),
-                    State::Stopped => "ended".to_owned(),
-                },
+                state: state.to_owned(),
+                problem,
                 lines: health.lines(),
                 events: events_of(name),
                 last_line: health.last_line(),

@@ -1,13 +1,14 @@
 //! What people wish of the daemon, carried out by the core.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use fairban_engine::Refusal;
-use fairban_store::{NeverChange, NeverEntry};
+use fairban_store::{NeverChange, NeverEntry, StoreError};
 use fairban_types::{Code, Subject, format_duration};
 use ipnet::IpNet;
 
-use crate::control::{Reply, Request, Scored};
+use crate::control::{Known, Never, Reply, Request, Scored};
 use crate::daemon::core::{Core, now, scored_address};
 use crate::daemon::kernel::Order;
 
@@ -19,9 +20,49 @@ impl Core {
             Request::Unblock { subject, reason } => self.unblock(&subject, &reason, by),
             Request::NeverAdd { net, reason, seconds } => self.never_add(net, reason, seconds, by),
             Request::NeverRemove { net } => self.never_remove(net, by),
-            Request::Scores { subject } => Reply::Scores(self.scores(&subject)),
+            Request::NeverList => self.never_list().map_or_else(|error| Reply::No(error.to_string()), Reply::NeverList),
+            Request::Known { subject } => self
+                .known(&subject)
+                .map_or_else(|error| Reply::No(error.to_string()), |known| Reply::Known(Box::new(known))),
             _ => Reply::Wrong("this is not the core's to answer".to_owned()),
         }
+    }
+
+    fn known(&self, subject: &Subject) -> Result<Known, StoreError> {
+        let mut never = self.never_list()?;
+        let net = match subject {
+            Subject::Network(net) | Subject::Pair(_, net) => Some(*net),
+            Subject::Account(_) => None,
+        };
+        never.retain(|entry| net.is_some_and(|net| entry.net.contains(&net)));
+        let kernel = self.kernel.state();
+        Ok(Known {
+            scores: self.scores(subject),
+            never,
+            enforcing: !kernel.is_observing() && kernel.error.is_none(),
+            mail_servers_ask: self.engine.policy().mail_servers_ask,
+        })
+    }
+
+    /// What people added, what the configuration file holds, and this machine's own networks.
+    fn never_list(&self) -> Result<Vec<Never>, StoreError> {
+        let unnamed = |by: &str, reason: &str| {
+            let (by, reason) = (by.to_owned(), reason.to_owned());
+            move |net: IpNet| Never { net, reason: reason.clone(), by: by.clone(), added: None, until: None }
+        };
+        let added = self.store.never(now())?.into_iter().map(|entry| Never {
+            net: entry.net,
+            reason: entry.reason,
+            by: entry.by,
+            added: Some(entry.added),
+            until: entry.until,
+        });
+        let configured = self.config.policy.never.iter().map(IpNet::trunc);
+        let own = super::restore::own_networks().into_iter();
+        let list = added
+            .chain(configured.map(unnamed("configuration", "")))
+            .chain(own.map(unnamed("this machine", "its own address, or loopback")));
+        Ok(list.collect())
     }
 
     fn scores(&self, subject: &Subject) -> Vec<Scored> {
@@ -42,10 +83,24 @@ impl Core {
                 self.audit(by, "block", &name, &format!("{time}: {reason}"));
                 Reply::Done(format!("{name} is blocked {time}. Reference {code}"))
             }
-            Err(Refusal::NeverBlock) => Reply::No(format!(
-                "{name} is on the never-block list, which wins. Take it off first: fairban never remove"
-            )),
+            Err(Refusal::NeverBlock) => Reply::No(self.exempt(&name)),
         }
+    }
+
+    /// Why a subject cannot be blocked, and what to do.
+    fn exempt(&self, name: &str) -> String {
+        let net = name.parse::<Subject>().ok().and_then(|subject| subject.network());
+        let list = self.never_list().unwrap_or_default();
+        let entry = list.into_iter().find(|entry| net.is_some_and(|net| entry.net.contains(&net)));
+        let Some(Never { net, by, .. }) = entry else {
+            return format!("{name} is on the never-block list, which wins");
+        };
+        let cure = match by.as_str() {
+            "this machine" => "nothing can block it".to_owned(),
+            "configuration" => "take it out of the configuration file and reload first".to_owned(),
+            _ => format!("take it off first: fairban never remove {net}"),
+        };
+        format!("{name} is not blocked: {net} is on the never-block list (by {by}), which wins; {cure}")
     }
 
     fn unblock(&mut self, text: &str, reason: &str, by: &str) -> Reply {
@@ -69,7 +124,7 @@ impl Core {
         {
             return Ok(decision.subject);
         }
-        text.parse().map_err(|error| Reply::Wrong(format!("{error}, nor the code of a block")))
+        text.parse().map_err(|error| Reply::Wrong(format!("{error}, nor the reference of a block")))
     }
 
     fn never_add(&mut self, net: IpNet, reason: String, seconds: Option<u64>, by: &str) -> Reply {
@@ -84,9 +139,17 @@ impl Core {
         let entry = NeverEntry { net, reason, by: by.to_owned(), added: now(), until };
         self.waiting.never.push(NeverChange::Add(entry));
         let was = if is_new { "is now" } else { "was already" };
-        let wide = net.prefix_len() < if net.addr().is_ipv4() { 16 } else { 32 };
-        let warning = if wide { "  This is a very wide range." } else { "" };
-        Reply::Done(format!("{net} {was} on the never-block list; {lifted} blocks lifted.{warning}"))
+        let lifted = match lifted {
+            0 => "no block was lifted".to_owned(),
+            1 => "1 block was lifted".to_owned(),
+            count => format!("{count} blocks were lifted"),
+        };
+        let time = seconds
+            .map_or_else(String::new, |seconds| format!(" for {}", format_duration(Duration::from_secs(seconds))));
+        let is_wide = net.prefix_len() < if net.addr().is_ipv4() { 16 } else { 32 };
+        let warning =
+            if is_wide { ". This is a very wide network: whoever attacks from it is not stopped" } else { "" };
+        Reply::Done(format!("{net} {was} on the never-block list{time}; {lifted}{warning}"))
     }
 
     fn never_remove(&mut self, net: IpNet, by: &str) -> Reply {
@@ -106,18 +169,22 @@ impl Core {
         Reply::Done(format!("{net} is no longer on the never-block list"))
     }
 
-    /// Takes off the list what was only for a time.
-    pub(crate) fn end_never(&mut self) -> Result<(), fairban_store::StoreError> {
-        let kept: Vec<IpNet> = self.store.never(now())?.into_iter().map(|entry| entry.net).collect();
+    /// Keeps the never-block list in step: entries whose time is over leave it, and addresses that this machine got
+    /// meanwhile come onto it.
+    pub(crate) fn refresh_never(&mut self) -> Result<(), StoreError> {
         let own = super::restore::own_networks();
-        let configured = &self.config.policy.never;
-        let over: Vec<IpNet> = self.engine.never().into_iter().filter(|net| {
-            !kept.contains(net) && !own.contains(net) && !configured.iter().any(|entry| entry.trunc() == *net)
-        }).collect();
-        for net in over {
-            self.engine.never_remove(net);
-            self.kernel.tell(Order::Never { net, add: false });
-            self.waiting.never.push(NeverChange::Remove(net));
+        let stored = self.store.never(now())?.into_iter().map(|entry| entry.net);
+        let wanted: HashSet<IpNet> =
+            stored.chain(self.config.policy.never.iter().map(IpNet::trunc)).chain(own.iter().copied()).collect();
+        let known: HashSet<IpNet> = self.engine.never().into_iter().collect();
+        for net in known.difference(&wanted) {
+            self.engine.never_remove(*net);
+            self.kernel.tell(Order::Never { net: *net, add: false });
+            self.waiting.never.push(NeverChange::Remove(*net));
+        }
+        for net in own.into_iter().filter(|net| !known.contains(net)) {
+            self.kernel.tell(Order::Never { net, add: true });
+            self.change(|engine, now, out| engine.never_add(now, net, "this machine", out));
         }
         Ok(())
     }

@@ -36,8 +36,7 @@ impl Ahead {
 /// Steps through all logs in the order of their events' times; equal times in the order of the logs.
 pub(super) fn several(logs: Vec<Log>, replay: &mut Replay, progress: &ProgressBar) -> anyhow::Result<u64> {
     let mut lines = 0;
-    let mut logs: Vec<Ahead> =
-        logs.into_iter().map(|log| Ahead { log, events: VecDeque::new(), more: true }).collect();
+    let mut logs: Vec<Ahead> = logs.into_iter().map(|log| Ahead { log, events: VecDeque::new(), more: true }).collect();
     loop {
         let mut defects = 0;
         for ahead in &mut logs {

@@ -2,74 +2,98 @@
 
 use std::fmt::Write;
 
-use fairban_types::{Time, format_duration};
+use fairban_types::Time;
 
-use super::{safe_line, table};
-use crate::control::Status;
+use super::words::rounded;
+use super::{ago, clock, counted, safe_line, table, zone};
+use crate::control::{Enforcement, SourceStatus, Status};
+use crate::terminal::{Tone, tone};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// The state in a few lines: what matters first, what is wrong loudest.
-pub(crate) fn status(status: &Status) -> String {
-    let now = Time::from(std::time::SystemTime::now());
+/// The state in a few lines: what is wrong first, then what matters.
+pub(crate) fn status(status: &Status, now: Time) -> String {
     let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "Fairban {} on {}, up {}, profile {}",
-        status.version,
-        safe_line(&status.node),
-        format_duration(now.since(status.started)),
-        status.profile
-    );
-    let counts = &status.counts;
-    let _ = writeln!(text, "{} blocks and guards in force; {} subjects with scores", status.standing, status.tracked);
-    let _ = writeln!(
-        text,
-        "since the start: {} lines, {} events, {} sign-ins, {} failures counted ({} repeats and {} familiar not), \
-         {} stopped, {} blocks, {} guards, {} releases",
-        counts.lines,
-        counts.events,
-        counts.sign_ins,
-        counts.counted,
-        counts.repeated,
-        counts.spared,
-        counts.stopped,
-        counts.blocks,
-        counts.guards,
-        counts.releases
-    );
-    let kernel = &status.enforcement;
-    let _ = writeln!(
-        text,
-        "kernel: {} ({}); {} intended, {} differences mended, {} packets dropped",
-        kernel.mode, kernel.description, kernel.intended, kernel.mended, kernel.packets_dropped
-    );
-    let asking = if status.mail_servers_ask { "mail servers ask before a sign-in" } else { "mail servers do not ask: logs alone" };
-    let _ = writeln!(text, "{asking}");
-    let store = &status.store;
-    let _ = writeln!(
-        text,
-        "store: {} ({} events, {:.1} MiB); memory: {:.1} of {:.0} MiB",
-        store.path,
-        store.events,
-        store.bytes as f64 / MIB,
-        status.memory_bytes as f64 / MIB,
-        status.memory_bytes_max as f64 / MIB
-    );
-    let rows: Vec<Vec<String>> = status
-        .sources
-        .iter()
-        .map(|source| {
-            let last = source.last_line.map_or("-".to_owned(), |last| format!("{} ago", format_duration(now.since(last))));
-            vec![source.name.clone(), source.state.clone(), source.lines.to_string(), source.events.to_string(), last]
-        })
-        .collect();
-    let _ = write!(text, "\n{}", table(&["source", "state", "lines", "events", "last line"], &rows));
-    for problem in [&kernel.error, &store.error].into_iter().flatten() {
-        let _ = writeln!(text, "\nPROBLEM: {}", safe_line(problem));
+    let node = safe_line(&status.node);
+    let name = format!("Fairban {} on {node}", status.version);
+    let up = rounded(now.since(status.started));
+    let (since, zone) = (clock(status.started), zone(status.started));
+    let _ = writeln!(text, "{}, profile {}, up {up} since {since} {zone}", tone(&name, Tone::Strong), status.profile);
+    for problem in &status.problems {
+        let _ = writeln!(text, "{} {}", tone("PROBLEM:", Tone::Alarm), safe_line(problem));
     }
     for warning in &status.warnings {
-        let _ = writeln!(text, "\nnote: {}", safe_line(warning));
+        let _ = writeln!(text, "note: {}", safe_line(warning));
     }
+    write_parts(&mut text, status);
+    write_counts(&mut text, status);
+    let _ = write!(text, "\n{}", sources(&status.sources, now));
     text
+}
+
+fn write_parts(text: &mut String, status: &Status) {
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<9}  {value}");
+    };
+    let standing = status.standing;
+    let force = if standing == 1 { "1 block or guard".to_owned() } else { format!("{standing} blocks and guards") };
+    line("in force", format!("{force}; scores of {}", counted(status.tracked, "subject")));
+    line("kernel", kernel(&status.enforcement));
+    let asking = if status.mail_servers_ask {
+        "mail servers ask Fairban before each one"
+    } else {
+        "mail servers do not ask Fairban: it learns of them from logs"
+    };
+    line("sign-ins", asking.to_owned());
+    let store = &status.store;
+    let waiting = if store.waiting > 0 { format!(", {} waiting", store.waiting) } else { String::new() };
+    let mib = store.bytes as f64 / MIB;
+    line("store", format!("{}: {}, {mib:.1} MiB{waiting}", store.path, counted(store.events as usize, "event")));
+    let (memory, most) = (status.memory_bytes as f64 / MIB, status.memory_bytes_max as f64 / MIB);
+    line("memory", format!("{memory:.1} of at most {most:.0} MiB for scores and history"));
+}
+
+fn kernel(kernel: &Enforcement) -> String {
+    let intended = match kernel.intended {
+        1 => "1 address or network".to_owned(),
+        count => format!("{count} addresses and networks"),
+    };
+    if kernel.is_observing() {
+        return format!("{}: nothing is dropped ({intended} would be)", kernel.mode);
+    }
+    format!(
+        "{}: {intended}, {} dropped, {} mended",
+        kernel.description,
+        counted(kernel.packets_dropped as usize, "packet"),
+        counted(kernel.mended as usize, "difference")
+    )
+}
+
+fn write_counts(text: &mut String, status: &Status) {
+    let counts = &status.counts;
+    text.push_str("\nSince the start:\n");
+    let always = [(counts.lines, "lines read"), (counts.events, "events"), (counts.blocks, "blocks")];
+    let if_any = [
+        (counts.guards, "guards"),
+        (counts.releases, "releases"),
+        (counts.sign_ins, "successful sign-ins"),
+        (counts.counted, "failures counted"),
+        (counts.repeated, "failures with the same wrong password again: not counted"),
+        (counts.spared, "failures where the account is at home: not counted against the address"),
+        (counts.stopped, "events of blocked subjects"),
+        (counts.duplicates, "lines that told an event a second time: not counted"),
+        (counts.defects, "broken lines: fairban parse shows them"),
+    ];
+    for (count, what) in always.into_iter().chain(if_any.into_iter().filter(|(count, _)| *count > 0)) {
+        let _ = writeln!(text, "  {count:>9}  {what}");
+    }
+}
+
+fn sources(sources: &[SourceStatus], now: Time) -> String {
+    let row = |source: &SourceStatus| {
+        let last = source.last_line.map_or_else(|| "-".to_owned(), |last| ago(last, now));
+        vec![source.name.clone(), source.state.clone(), source.lines.to_string(), source.events.to_string(), last]
+    };
+    let rows: Vec<Vec<String>> = sources.iter().map(row).collect();
+    table(&["source", "state", "lines", "with events", "last line"], &rows)
 }

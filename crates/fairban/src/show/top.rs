@@ -1,6 +1,7 @@
 //! `fairban top`: a live view of what happens.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::mpsc::{Receiver, channel};
@@ -17,6 +18,7 @@ use ratatui::widgets::{Block, Borders, Paragraph, Sparkline};
 use super::safe_line;
 use crate::control::client::Conversation;
 use crate::control::{Reply, Request, Status};
+use crate::daemon::now;
 
 /// Lines kept of each list.
 const KEPT: usize = 200;
@@ -37,13 +39,15 @@ impl View {
         match reply {
             Reply::Event(seen) => {
                 if !matches!(seen.event.kind, EventKind::LoginSucceeded | EventKind::RecipientAccepted) {
-                    if let Some(second) = self.failures_by_second.back_mut() {
+                    // What the past tells at the start is no rate.
+                    let is_live = now().since(seen.event.time) < Duration::from_secs(10);
+                    if let (true, Some(second)) = (is_live, self.failures_by_second.back_mut()) {
                         *second += 1;
                     }
                     *self.offenders.entry(seen.event.client.to_string()).or_default() += 1;
                     self.bound_offenders();
                 }
-                self.events.push_front(format!("{}  [{}]", super::event(&seen.event), seen.outcome));
+                self.events.push_front(super::seen(&seen));
                 self.events.truncate(KEPT);
             }
             Reply::Decision(decision) if decision.action != Action::Expire => {
@@ -80,7 +84,7 @@ impl View {
             Constraint::Fill(1),
         ])
         .areas(frame.area());
-        frame.render_widget(Paragraph::new(self.head()).block(boxed("Fairban — q ends")), head);
+        frame.render_widget(Paragraph::new(self.head()).block(boxed("Fairban, q ends")), head);
         let failures: Vec<u64> = self.failures_by_second.iter().copied().collect();
         let most = failures.iter().max().copied().unwrap_or(0);
         let title = format!("failures per second, most {most}");
@@ -93,9 +97,8 @@ impl View {
 
     fn head(&self) -> Line<'static> {
         let Some(status) = &self.status else { return Line::from("…") };
-        let problem = status.enforcement.error.as_ref().or(status.store.error.as_ref());
         let text = format!(
-            "{}  {} in force  {} events  {} counted  {} stopped  {} blocks  kernel: {}",
+            "{}   {} in force   {} events   {} failures counted   {} stopped   {} blocks   kernel: {}",
             safe_line(&status.node),
             status.standing,
             status.counts.events,
@@ -104,7 +107,7 @@ impl View {
             status.counts.blocks,
             status.enforcement.mode
         );
-        match problem {
+        match status.problems.first() {
             Some(problem) => Line::from(format!("PROBLEM: {}", safe_line(problem))).red().bold(),
             None => Line::from(text),
         }
@@ -144,6 +147,7 @@ fn read(socket: &Path, request: &Request) -> anyhow::Result<Receiver<Reply>> {
 }
 
 pub(crate) fn run(socket: &Path) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!(std::io::stdout().is_terminal(), "top needs a terminal; elsewhere use: fairban events --follow");
     let request = Request::Events { subject: None, kind: None, limit: KEPT as u32, follow: true };
     let replies = read(socket, &request)?;
     let mut view = View::default();

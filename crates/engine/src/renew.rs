@@ -1,0 +1,88 @@
+//! Blocks in force that change: they keep their code and their beginning.
+
+use std::time::Duration;
+
+use fairban_types::{Action, Decision, Diagnosis, Subject, SubjectKind};
+
+use crate::engine::{Engine, Seen};
+use crate::entry::{Entry, SPENT};
+use crate::hash;
+
+impl Engine {
+    /// Changes a block or guard in force, and says so.
+    pub(crate) fn renew(
+        &mut self,
+        subject: Subject,
+        reason: String,
+        out: &mut Vec<Decision>,
+        change: impl FnOnce(&mut Decision),
+    ) {
+        let Some(held) = self.standing.get(&subject) else { return };
+        let mut decision = Decision {
+            code: held.code,
+            time: held.since,
+            action: if held.is_guard { Action::Guard } else { Action::Block },
+            subject,
+            origin: (*held.origin).clone(),
+            reason,
+            score: 0,
+            threshold: 0,
+            until: held.until,
+            effect: held.effect,
+            diagnosis: Diagnosis::Unknown,
+            offence: held.offence,
+            spares_familiar: held.spares_familiar,
+            in_kernel: held.in_kernel,
+            holes: held.holes.to_vec(),
+            events: Vec::new(),
+        };
+        change(&mut decision);
+        self.hold(&decision);
+        out.push(Decision { time: self.now, ..decision });
+    }
+
+    /// How long a block goes on after the last refused try. One in the kernel hears of no more tries.
+    pub(crate) fn linger_of(&self, decision: &Decision) -> Duration {
+        let policy = &self.rules.policy;
+        if decision.in_kernel || decision.action != Action::Block || !policy.mail_servers_ask {
+            return Duration::ZERO;
+        }
+        let rule = policy.rules.iter().find(|rule| rule.name == decision.origin.rule());
+        rule.map_or(Duration::ZERO, |rule| rule.linger)
+    }
+
+    /// A refused try: if it is with yet another credential, the block goes on. The old password of a device, tried
+    /// again and again, prolongs nothing.
+    pub(crate) fn linger(&mut self, seen: Seen<'_>, out: &mut Vec<Decision>) {
+        let found = self.standing.find_covering(seen.place.client, |held| !held.linger.is_zero());
+        let Some((net, held)) = found else { return };
+        let (linger, until) = (held.linger, held.until);
+        if !self.is_another_try(seen) || until.is_none_or(|until| until.since(self.now) > linger / 2) {
+            return;
+        }
+        let until = self.now.after(linger);
+        let reason = "prolonged: refused tries go on".to_owned();
+        self.renew(Subject::Network(net), reason, out, |renewed| renewed.until = Some(until));
+    }
+
+    /// Whether the address has not tried this credential before; from now on it has.
+    fn is_another_try(&mut self, seen: Seen<'_>) -> bool {
+        let credential = hash::credential(seen.event, seen.account);
+        if credential == 0 {
+            return true;
+        }
+        let Some(slot) = self.records.find(seen.place.home) else { return true };
+        let mut entries = self.records.get(slot).entries.iter();
+        if entries.any(|entry| entry.credential == credential && entry.kind.is_login_failure()) {
+            return false;
+        }
+        let rules = self.rules.scoring(SubjectKind::Address, seen.event.kind, seen.event.service, false);
+        if !rules.is_empty() {
+            let entry = Entry::new(seen.event, seen.at, seen.account, credential, 1, SPENT);
+            if let Some(dropped) = self.records.push(slot, entry) {
+                self.unindex(slot, &[dropped]);
+            }
+        }
+        true
+    }
+}

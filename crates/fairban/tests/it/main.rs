@@ -1,0 +1,15 @@
+//! The program from outside, and what is written about it.
+#![forbid(unsafe_code)]
+// What fails here fails the test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod commands;
+mod docs;
+mod hostile;
+mod node;
+mod parse;
+mod reload;
+mod replay;
+mod restart;
+mod running;
+mod trouble;
