@@ -138,7 +138,7 @@ fn program(_: &Args) -> Result<Outcome> {
 /// A short one; the whole of it is `cargo xtask trial`.
 fn trial(_: &Args) -> Result<Outcome> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["trial", "--check", "--seeds", "1", "--profiles", "fairban", "--binary"]);
+    command.args(["trial", "--check", "--seeds", "5", "--profiles", "fairban", "--binary"]);
     run_command(command.arg(target().join("debug/fairban")))?;
     Ok(Outcome::Held)
 }

@@ -56,8 +56,8 @@ pub(crate) struct Args {
     /// Show so many good sign-ins that the first profile refused, and what refused them.
     #[arg(long, default_value_t = 10)]
     explain: usize,
-    /// Fail if the first profile lets through 3 % of the guesses, or refuses 0.01 % of the good sign-ins where mail
-    /// servers ask or 0.3 % where they do not, on any seed.
+    /// Fail if the first profile lets through 3 % of the guesses or refuses 0.01 % of the good sign-ins where mail
+    /// servers ask, or refuses 0.3 % where they do not, on any seed.
     #[arg(long)]
     check: bool,
     /// The program to try; without it, it is built.

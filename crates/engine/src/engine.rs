@@ -185,8 +185,7 @@ impl Engine {
     }
 
     pub(crate) fn see<'e>(&self, event: &'e Event<'e>, client: IpAddr, account: AccountId, tries: u32) -> Seen<'e> {
-        let is_familiar =
-            account != 0 && event.kind.is_login_failure() && self.is_familiar(account, client, self.now);
+        let is_familiar = account != 0 && event.kind.is_login_failure() && self.is_familiar(account, client, self.now);
         Seen { event, at: event.time.min(self.now), account, place: self.place(client), is_familiar, tries }
     }
 
@@ -263,9 +262,7 @@ impl Engine {
         let key = match subject {
             SubjectKind::Address => seen.place.home,
             SubjectKind::Account => wide_key(&[seen.account]),
-            SubjectKind::Pair => {
-                wide_key(&[seen.account, (seen.place.home >> 64) as u64, seen.place.home as u64])
-            }
+            SubjectKind::Pair => wide_key(&[seen.account, (seen.place.home >> 64) as u64, seen.place.home as u64]),
         };
         let slot = self.records.touch(key);
         let dropped = self.records.drop_before(slot, self.now.before(self.rules.period_max));
@@ -311,14 +308,7 @@ impl Engine {
     }
 
     /// Blocks the subject if the rule's threshold is reached.
-    fn judge(
-        &mut self,
-        index: usize,
-        slot: u32,
-        kind: SubjectKind,
-        seen: Seen<'_>,
-        out: &mut Vec<Decision>,
-    ) -> bool {
+    fn judge(&mut self, index: usize, slot: u32, kind: SubjectKind, seen: Seen<'_>, out: &mut Vec<Decision>) -> bool {
         let rule = &self.rules.policy.rules[index];
         let record = self.records.get(slot);
         let counted = rules::points(record, rule, self.now);
@@ -387,9 +377,7 @@ impl Engine {
             Effect::Explain => !self.rules.policy.mail_servers_ask,
             Effect::Soft | Effect::Tarpit | Effect::Observe => false,
         };
-        let in_kernel = reaches_kernel
-            && kind == SubjectKind::Address
-            && !(spares_familiar && shared);
+        let in_kernel = reaches_kernel && kind == SubjectKind::Address && !(spares_familiar && shared);
         self.decide(
             Decision {
                 code: Code::default(),
@@ -499,8 +487,7 @@ pub(crate) fn wide_key(parts: &[u64]) -> u128 {
 
 /// The counted entries as evidence, oldest first.
 pub(crate) fn evidence(entries: &[Entry], counted: &[(usize, u32)]) -> Vec<Evidence> {
-    let mut evidence: Vec<Evidence> =
-        counted.iter().map(|(index, points)| entries[*index].evidence(*points)).collect();
+    let mut evidence: Vec<Evidence> = counted.iter().map(|(index, points)| entries[*index].evidence(*points)).collect();
     evidence.sort_by_key(|evidence| evidence.event.time);
     evidence
 }

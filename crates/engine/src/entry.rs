@@ -36,14 +36,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(
-        event: &Event<'_>,
-        at: Time,
-        account: AccountId,
-        credential: u64,
-        tries: u32,
-        flags: u8,
-    ) -> Self {
+    pub(crate) fn new(event: &Event<'_>, at: Time, account: AccountId, credential: u64, tries: u32, flags: u8) -> Self {
         Entry {
             time: at.millis(),
             credential,
@@ -195,14 +188,10 @@ mod tests {
 
     #[test]
     fn an_event_survives_packing() {
-        let mut event = Event::new(
-            EventKind::LoginFailed,
-            Time::from_secs(5),
-            "2001:db8::1".parse().unwrap(),
-            Service::Imap,
-        )
-        .account("alice")
-        .digest("0585");
+        let mut event =
+            Event::new(EventKind::LoginFailed, Time::from_secs(5), "2001:db8::1".parse().unwrap(), Service::Imap)
+                .account("alice")
+                .digest("0585");
         event.return_path = Some("".into());
         event.reason = Some("ä".repeat(100).into());
         let entry = Entry::new(&event, event.time, 1, 2, 1, 0);

@@ -64,9 +64,7 @@ impl Familiar {
 
     /// Whether the account signs in from the client's network.
     pub(crate) fn knows(&self, account: AccountId, client: IpAddr, now: Time, policy: &FamiliarPolicy) -> bool {
-        self.pairs
-            .get(&Self::pair(account, client, policy))
-            .is_some_and(|pair| now.since(pair.last) <= policy.forget)
+        self.pairs.get(&Self::pair(account, client, policy)).is_some_and(|pair| now.since(pair.last) <= policy.forget)
     }
 
     /// What is known of the account at the client's network.
@@ -75,13 +73,7 @@ impl Familiar {
     }
 
     /// Notes a success of the account; `home` is the client's subject.
-    pub(crate) fn signed_in(
-        &mut self,
-        account: AccountId,
-        place: Place,
-        at: Time,
-        policy: &FamiliarPolicy,
-    ) {
+    pub(crate) fn signed_in(&mut self, account: AccountId, place: Place, at: Time, policy: &FamiliarPolicy) {
         let mut is_new = false;
         let pair = self.pairs.entry(Self::pair(account, place.client, policy)).or_insert_with(|| {
             is_new = true;
@@ -101,13 +93,7 @@ impl Familiar {
     }
 
     /// Restores what an earlier run knew.
-    pub(crate) fn restore(
-        &mut self,
-        account: AccountId,
-        place: Place,
-        known: Familiarity,
-        policy: &FamiliarPolicy,
-    ) {
+    pub(crate) fn restore(&mut self, account: AccountId, place: Place, known: Familiarity, policy: &FamiliarPolicy) {
         self.signed_in(account, place, known.last, policy);
         if let Some(pair) = self.pairs.get_mut(&Self::pair(account, place.client, policy)) {
             pair.first = pair.first.min(known.first);
@@ -140,9 +126,9 @@ impl Familiar {
 
     /// Whether mail was accepted from the address lately.
     pub(crate) fn has_delivered(&self, home: u128, now: Time, policy: &FamiliarPolicy) -> bool {
-        self.homes.get(&home).is_some_and(|home| {
-            home.accepted != NEVER && now.since(Time::from_secs(home.accepted)) <= policy.forget
-        })
+        self.homes
+            .get(&home)
+            .is_some_and(|home| home.accepted != NEVER && now.since(Time::from_secs(home.accepted)) <= policy.forget)
     }
 
     /// Forgets what is older than the policy remembers, and beyond `pairs_max` the older half as well.

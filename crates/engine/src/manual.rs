@@ -103,9 +103,8 @@ impl Engine {
     /// Takes the network out of every wider block.
     fn punch(&mut self, net: IpNet, out: &mut Vec<Decision>) {
         loop {
-            let wider = self.standing.find_covering(net.addr(), |held| {
-                !held.holes.iter().any(|hole| hole.contains(&net))
-            });
+            let wider =
+                self.standing.find_covering(net.addr(), |held| !held.holes.iter().any(|hole| hole.contains(&net)));
             let Some((subject, held)) = wider.filter(|(wide, _)| wide.contains(&net)) else { return };
             let mut holes = held.holes.to_vec();
             holes.push(net);
@@ -148,8 +147,9 @@ impl Engine {
     pub fn never_add(&mut self, now: Time, net: IpNet, by: &str, out: &mut Vec<Decision>) -> bool {
         let is_new = self.standing.never_add(net);
         self.advance(now, out);
-        for inside in self.standing.inside(net.trunc()) {
-            if let Some((subject, held)) = self.standing.release(Place::Network(inside)) {
+        let inside = self.standing.inside(net.trunc()).into_iter().map(Place::Network);
+        for place in inside.chain(self.standing.pairs_of(None, Some(net.trunc()))).collect::<Vec<_>>() {
+            if let Some((subject, held)) = self.standing.release(place) {
                 out.push(ending(Action::Release, self.now, subject, held, Some((by, "on the never-block list"))));
             }
         }

@@ -200,7 +200,8 @@ impl Standing {
         if net.prefix_len() == net.max_prefix_len() {
             found.extend(self.addresses.contains_key(&net.addr()).then_some(net));
         } else {
-            found.extend(self.addresses.keys().filter(|address| net.contains(*address)).map(|address| single(*address)));
+            found
+                .extend(self.addresses.keys().filter(|address| net.contains(*address)).map(|address| single(*address)));
         }
         found.sort_unstable();
         found
@@ -211,7 +212,9 @@ impl Standing {
         let mut places: Vec<Place> = self
             .pairs
             .keys()
-            .filter(|(id, from)| account.is_none_or(|account| account == *id) && net.is_none_or(|net| net.contains(from)))
+            .filter(|(id, from)| {
+                account.is_none_or(|account| account == *id) && net.is_none_or(|net| net.contains(from))
+            })
             .map(|(id, from)| Place::Pair(*id, *from))
             .collect();
         places.sort_unstable();

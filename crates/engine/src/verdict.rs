@@ -91,7 +91,8 @@ impl Engine {
         }
         let in_force = |held: &Held| held.until.is_none_or(|until| until > now) && self.is_felt(held);
         let mut familiar = None;
-        let mut is_familiar = || *familiar.get_or_insert_with(|| account != 0 && self.is_familiar(account, client, now));
+        let mut is_familiar =
+            || *familiar.get_or_insert_with(|| account != 0 && self.is_familiar(account, client, now));
         let covering = self.standing.find_covering(client, |held| {
             in_force(held)
                 && !held.holes.iter().any(|hole| hole.contains(&client))

@@ -87,17 +87,14 @@ impl Witnesses {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        table_bytes::<(u64, Tally)>(self.tallies.len())
-            + self.order.capacity() * size_of::<(Time, u64)>()
+        table_bytes::<(u64, Tally)>(self.tallies.len()) + self.order.capacity() * size_of::<(Time, u64)>()
     }
 }
 
 impl Tally {
     fn hear_backend(&mut self, driver: u64, account: AccountId, time: Time, told: i32) -> i32 {
-        let same_try = self.driver != 0
-            && self.driver != driver
-            && self.account == account
-            && time.since(self.last) <= CHAIN_WAIT;
+        let same_try =
+            self.driver != 0 && self.driver != driver && self.account == account && time.since(self.last) <= CHAIN_WAIT;
         if same_try {
             return 0;
         }
@@ -117,7 +114,8 @@ mod tests {
 
     fn failed(secs: i64, witness: Witness<'static>, session: Option<&'static str>, count: u32) -> Event<'static> {
         let client = [192, 0, 2, 7].into();
-        let mut event = Event::new(EventKind::LoginFailed, Time::from_secs(secs), client, Service::Imap).account("alice");
+        let mut event =
+            Event::new(EventKind::LoginFailed, Time::from_secs(secs), client, Service::Imap).account("alice");
         event.witness = witness;
         event.session = session.map(Into::into);
         event.count = count;
@@ -150,7 +148,11 @@ mod tests {
     fn several_databases_tell_one_try() {
         let s = Some("a");
         assert_eq!(
-            told(&[failed(0, auth("passwd-file"), s, 1), failed(0, auth("sql"), s, 1), failed(2, Witness::Frontend, s, 1)]),
+            told(&[
+                failed(0, auth("passwd-file"), s, 1),
+                failed(0, auth("sql"), s, 1),
+                failed(2, Witness::Frontend, s, 1)
+            ]),
             [1, 0, 0]
         );
         assert_eq!(told(&[failed(0, auth("sql"), s, 1), failed(3, auth("sql"), s, 1)]), [1, 1]);

@@ -39,7 +39,9 @@ fn play(history: &[(u8, u8, u8, u8, u16)], profile: &str, asks: bool, never: Opt
 }
 
 fn verdicts(engine: &Engine, lab: &Lab) -> Vec<Verdict> {
-    (0..16).map(|host| engine.verdict(lab.now, Question { client: IpAddr::from([192, 0, 2, host]), account: None })).collect()
+    (0..16)
+        .map(|host| engine.verdict(lab.now, Question { client: IpAddr::from([192, 0, 2, host]), account: None }))
+        .collect()
 }
 
 proptest! {
