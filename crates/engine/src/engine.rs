@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairban_types::{
-    Action, Code, Decision, Diagnosis, Effect, Event, EventKind, Evidence, Origin, Policy, Subject, SubjectKind, Time,
-    network_of,
+    Action, Code, Decision, Diagnosis, Effect, Event, EventKind, Evidence, Origin, Policy, Service, Subject,
+    SubjectKind, Time, network_of,
 };
 use smallvec::SmallVec;
 
@@ -18,7 +18,7 @@ use crate::members::Members;
 use crate::records::Records;
 use crate::rules::{self, Rules};
 use crate::stale::Stale;
-use crate::standing::{Held, Standing};
+use crate::standing::{Held, Receipt, Standing};
 use crate::witness::Witnesses;
 
 /// What became of an event.
@@ -115,6 +115,7 @@ impl Engine {
         let account = event.account.as_deref().map_or(0, hash::account);
         let tries = self.witnesses.fresh(event, account);
         if tries == 0 {
+            self.learn_service(event, account, out);
             return Outcome::Duplicate;
         }
         let client = event.client.to_canonical();
@@ -138,6 +139,30 @@ impl Engine {
             _ => return self.score(seen, out),
         }
         Outcome::Noted
+    }
+
+    /// Who told a failed sign-in first may not have known the service (Dovecot's `auth`); who tells it again does.
+    fn learn_service(&mut self, event: &Event<'_>, account: AccountId, out: &mut Vec<Decision>) {
+        if event.service == Service::Unknown || !event.kind.is_login_failure() {
+            return;
+        }
+        let client = event.client.to_canonical();
+        let Some(slot) = self.records.find(self.place(client).home) else { return };
+        let mut entries = self.records.get_mut(slot).entries.iter_mut().rev();
+        let Some(entry) = entries.find(|entry| {
+            entry.service == Service::Unknown
+                && entry.kind.is_login_failure()
+                && (account == 0 || entry.account == account)
+        }) else {
+            return;
+        };
+        entry.service = event.service;
+        let seen = self.see(event, client, account, 1);
+        for rule in self.rules.scoring(SubjectKind::Address, event.kind, event.service, seen.is_familiar) {
+            if self.judge(rule, slot, SubjectKind::Address, seen, out) {
+                break;
+            }
+        }
     }
 
     /// Moves time on: blocks that have come to their end are taken away.
@@ -179,7 +204,7 @@ impl Engine {
     pub(crate) fn place(&self, client: IpAddr) -> Place {
         let neighbourhood = self.rules.policy.widen.as_ref().map_or(0, |widen| {
             let bits = hash::address_bits(client, widen.ipv4_prefix, widen.ipv6_prefix);
-            hash::mix(&[(bits >> 64) as u64, bits as u64])
+            hash::fold(bits)
         });
         Place { client, home: hash::subject_bits(client, self.rules.policy.address), neighbourhood }
     }
@@ -196,8 +221,11 @@ impl Engine {
             return;
         }
         self.familiar.signed_in(seen.account, seen.place, seen.at, &self.rules.policy.familiar);
-        let pair = wide_key(&[seen.account, (seen.place.home >> 64) as u64, seen.place.home as u64]);
-        for key in [seen.place.home, pair, wide_key(&[seen.account])] {
+        for subject in rules::SUBJECTS {
+            if subject != SubjectKind::Address && !self.rules.has_subject(subject) {
+                continue;
+            }
+            let key = record_key(subject, seen.account, seen.place.home);
             let Some(slot) = self.records.find(key) else { continue };
             for entry in &mut self.records.get_mut(slot).entries {
                 if entry.account == seen.account && entry.kind.is_login_failure() {
@@ -226,7 +254,7 @@ impl Engine {
             return Outcome::Spared;
         }
         let mut outcome = if seen.is_familiar { Outcome::Spared } else { Outcome::Noted };
-        for subject in [SubjectKind::Address, SubjectKind::Account, SubjectKind::Pair] {
+        for subject in rules::SUBJECTS {
             let Some((slot, repeated, rules)) = self.enter(subject, seen) else { continue };
             if !seen.is_familiar {
                 outcome = if repeated { Outcome::Repeated } else { Outcome::Counted };
@@ -250,7 +278,7 @@ impl Engine {
 
     /// Puts the event into the subject's window. `None`: no rule for such subjects scores it. Otherwise the slot,
     /// whether it only repeats what is there, and the rules that score it.
-    pub(crate) fn enter(&mut self, subject: SubjectKind, seen: Seen<'_>) -> Option<(u32, bool, SmallVec<[usize; 4]>)> {
+    pub(crate) fn enter(&mut self, subject: SubjectKind, seen: Seen<'_>) -> Option<(u32, bool, SmallVec<[u16; 4]>)> {
         let event = seen.event;
         if seen.account == 0 && subject != SubjectKind::Address {
             return None;
@@ -259,11 +287,7 @@ impl Engine {
         if rules.is_empty() {
             return None;
         }
-        let key = match subject {
-            SubjectKind::Address => seen.place.home,
-            SubjectKind::Account => wide_key(&[seen.account]),
-            SubjectKind::Pair => wide_key(&[seen.account, (seen.place.home >> 64) as u64, seen.place.home as u64]),
-        };
+        let key = record_key(subject, seen.account, seen.place.home);
         let slot = self.records.touch(key);
         let dropped = self.records.drop_before(slot, self.now.before(self.rules.period_max));
         self.unindex(slot, &dropped);
@@ -308,11 +332,15 @@ impl Engine {
     }
 
     /// Blocks the subject if the rule's threshold is reached.
-    fn judge(&mut self, index: usize, slot: u32, kind: SubjectKind, seen: Seen<'_>, out: &mut Vec<Decision>) -> bool {
-        let rule = &self.rules.policy.rules[index];
+    fn judge(&mut self, index: u16, slot: u32, kind: SubjectKind, seen: Seen<'_>, out: &mut Vec<Decision>) -> bool {
+        let rule = &self.rules.policy.rules[usize::from(index)];
         let record = self.records.get(slot);
         let counted = rules::points(record, rule, self.now);
         let score = counted.iter().fold(0u32, |sum, (_, points)| sum.saturating_add(*points));
+        // Nothing below lowers a threshold further than an earlier offence does.
+        if score == 0 || u64::from(score) * 10 < u64::from(rule.threshold) * u64::from(PROBATION_TENTHS) {
+            return false;
+        }
         let policy = &self.rules.policy;
         let shared = rule.spares_familiar
             && kind == SubjectKind::Address
@@ -330,7 +358,7 @@ impl Engine {
             self.offences.next(hash::text(&subject.to_string(), 0), self.now, rule.ladder.forget) > 1
         };
         if has_offended {
-            threshold = (threshold * PROBATION_TENTHS).div_ceil(10);
+            threshold = threshold.saturating_mul(PROBATION_TENTHS).div_ceil(10);
             reason.push_str("; it has offended before, so less was needed");
         }
         let delivers = rule.spares_familiar
@@ -339,7 +367,7 @@ impl Engine {
         if delivers {
             threshold = threshold.saturating_mul(DELIVERS_FACTOR);
         }
-        if score < threshold || score == 0 {
+        if score < threshold {
             return false;
         }
         let subject = match (kind, seen.event.account.as_deref()) {
@@ -384,7 +412,7 @@ impl Engine {
                 time: self.now,
                 action: Action::Block,
                 subject,
-                origin: (*self.rules.origins[index]).clone(),
+                origin: (*self.rules.origins[usize::from(index)]).clone(),
                 reason: rule_words + &reason,
                 score,
                 threshold,
@@ -430,6 +458,8 @@ impl Engine {
     /// Puts a decision in force.
     pub(crate) fn hold(&mut self, decision: &Decision) {
         let known = self.rules.origins.iter().find(|origin| ***origin == decision.origin);
+        let linger = self.linger_of(decision);
+        let is_guard = decision.action == Action::Guard;
         let held = Held {
             code: decision.code,
             since: decision.time,
@@ -438,9 +468,10 @@ impl Engine {
             offence: decision.offence,
             spares_familiar: decision.spares_familiar,
             in_kernel: decision.in_kernel,
-            is_guard: decision.action == Action::Guard,
+            is_guard,
             holes: decision.holes.clone().into_boxed_slice(),
-            linger: self.linger_of(decision),
+            linger,
+            receipt: (is_guard || !linger.is_zero()).then(|| receipt(decision, &self.standing)).flatten(),
             origin: known.cloned().unwrap_or_else(|| Arc::new(decision.origin.clone())),
         };
         self.standing.hold(&decision.subject, held);
@@ -479,10 +510,32 @@ impl Engine {
     }
 }
 
+/// Why a decision was made; a renewal is told with the reason of what it renews.
+fn receipt(decision: &Decision, standing: &Standing) -> Option<Arc<Receipt>> {
+    match standing.get(&decision.subject) {
+        Some(before) if before.code == decision.code => before.receipt.clone(),
+        _ => Some(Arc::new(Receipt {
+            score: decision.score,
+            threshold: decision.threshold,
+            diagnosis: decision.diagnosis,
+            reason: decision.reason.clone(),
+            events: decision.events.clone(),
+        })),
+    }
+}
+
+/// The key of a subject's record.
+pub(crate) fn record_key(subject: SubjectKind, account: AccountId, home: u128) -> u128 {
+    match subject {
+        SubjectKind::Address => home,
+        SubjectKind::Account => wide_key(&[account]),
+        SubjectKind::Pair => wide_key(&[account, (home >> 64) as u64, home as u64]),
+    }
+}
+
 /// A 128-bit key of a subject that is not an address.
-pub(crate) fn wide_key(parts: &[u64]) -> u128 {
-    let low = hash::mix(parts);
-    u128::from(hash::mix(&[low, 1])) << 64 | u128::from(low)
+fn wide_key(parts: &[u64]) -> u128 {
+    hash::wide(parts)
 }
 
 /// The counted entries as evidence, oldest first.

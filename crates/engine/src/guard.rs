@@ -94,7 +94,7 @@ impl Engine {
         if held.until.is_none_or(|end| end.since(self.now) > policy.lasts / 2) {
             return;
         }
-        self.renew(subject, "prolonged: the attack goes on".to_owned(), out, |renewed| renewed.until = Some(until));
+        self.renew(subject, "prolonged: the attack goes on", out, |renewed| renewed.until = Some(until));
     }
 
     fn block_under_guard(&mut self, seen: Seen<'_>, out: &mut Vec<Decision>) {

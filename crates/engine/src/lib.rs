@@ -15,6 +15,7 @@ mod hash;
 mod ladder;
 mod manual;
 mod members;
+mod networks;
 mod recall;
 mod records;
 mod renew;

@@ -109,7 +109,7 @@ impl Engine {
             let mut holes = held.holes.to_vec();
             holes.push(net);
             let reason = format!("{net} was released from it");
-            self.renew(Subject::Network(subject), reason, out, |renewed| renewed.holes = holes);
+            self.renew(Subject::Network(subject), &reason, out, |renewed| renewed.holes = holes);
         }
     }
 

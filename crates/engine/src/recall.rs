@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use fairban_types::{Action, Decision, Event, EventKind, Subject, SubjectKind};
 use ipnet::IpNet;
 
-use crate::engine::{Engine, Seen, wide_key};
+use crate::engine::{Engine, Seen, record_key};
 use crate::entry::SPENT;
 use crate::familiar::Familiarity;
 use crate::hash;
@@ -44,7 +44,7 @@ impl Engine {
         if outcome == Recalled::Noted || !self.rules.scores(event.kind) || self.standing.is_exempt(client) {
             return;
         }
-        for subject in [SubjectKind::Address, SubjectKind::Account, SubjectKind::Pair] {
+        for subject in crate::rules::SUBJECTS {
             self.enter(subject, seen);
         }
     }
@@ -56,11 +56,8 @@ impl Engine {
         let home = |net: &IpNet| hash::subject_bits(net.addr(), self.rules.policy.address);
         let key = match &decision.subject {
             Subject::Network(net) => home(net),
-            Subject::Account(name) => wide_key(&[hash::account(name)]),
-            Subject::Pair(name, net) => {
-                let home = home(net);
-                wide_key(&[hash::account(name), (home >> 64) as u64, home as u64])
-            }
+            Subject::Account(name) => record_key(SubjectKind::Account, hash::account(name), 0),
+            Subject::Pair(name, net) => record_key(SubjectKind::Pair, hash::account(name), home(net)),
         };
         let Some(slot) = self.records.find(key) else { return };
         match decision.action {

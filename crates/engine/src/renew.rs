@@ -13,28 +13,30 @@ impl Engine {
     pub(crate) fn renew(
         &mut self,
         subject: Subject,
-        reason: String,
+        reason: &str,
         out: &mut Vec<Decision>,
         change: impl FnOnce(&mut Decision),
     ) {
         let Some(held) = self.standing.get(&subject) else { return };
+        let receipt = held.receipt.clone();
+        let receipt = receipt.as_deref();
         let mut decision = Decision {
             code: held.code,
             time: held.since,
             action: if held.is_guard { Action::Guard } else { Action::Block },
             subject,
             origin: (*held.origin).clone(),
-            reason,
-            score: 0,
-            threshold: 0,
+            reason: receipt.map_or_else(|| reason.to_owned(), |receipt| format!("{}; {reason}", receipt.reason)),
+            score: receipt.map_or(0, |receipt| receipt.score),
+            threshold: receipt.map_or(0, |receipt| receipt.threshold),
             until: held.until,
             effect: held.effect,
-            diagnosis: Diagnosis::Unknown,
+            diagnosis: receipt.map_or(Diagnosis::Unknown, |receipt| receipt.diagnosis),
             offence: held.offence,
             spares_familiar: held.spares_familiar,
             in_kernel: held.in_kernel,
             holes: held.holes.to_vec(),
-            events: Vec::new(),
+            events: receipt.map_or_else(Vec::new, |receipt| receipt.events.clone()),
         };
         change(&mut decision);
         self.hold(&decision);
@@ -61,8 +63,7 @@ impl Engine {
             return;
         }
         let until = self.now.after(linger);
-        let reason = "prolonged: refused tries go on".to_owned();
-        self.renew(Subject::Network(net), reason, out, |renewed| renewed.until = Some(until));
+        self.renew(Subject::Network(net), "prolonged: refused tries go on", out, |renewed| renewed.until = Some(until));
     }
 
     /// Whether the address has not tried this credential before; from now on it has.

@@ -14,10 +14,14 @@ const ENTRIES_MIN: u32 = 32;
 /// and at most this many: what a rule that never fires may cost.
 const ENTRIES_MAX: u32 = 4096;
 
+/// What rules score, in the order of declaration.
+pub(crate) const SUBJECTS: [SubjectKind; 3] = [SubjectKind::Address, SubjectKind::Account, SubjectKind::Pair];
+
 /// A policy with what follows from it.
 pub(crate) struct Rules {
     pub(crate) policy: Policy,
     pub(crate) origins: Vec<Arc<Origin>>,
+    scoring: Vec<SmallVec<[u16; 4]>>,
     /// By kind: whether any rule scores it.
     scored: Vec<bool>,
     /// By kind: whether the same again is never worth anything, so that it need not be kept twice.
@@ -59,6 +63,7 @@ impl Rules {
             .map(|rule| entries_needed(rule).saturating_mul(policy.familiar.log_only_threshold_factor.max(1)))
             .max();
         Rules {
+            scoring: scoring_table(&policy),
             spares_familiar: policy.rules.iter().any(|rule| rule.spares_familiar),
             origins: policy.rules.iter().map(|rule| Arc::new(Origin::Rule(rule.name.clone()))).collect(),
             scored,
@@ -85,15 +90,43 @@ impl Rules {
         kind: EventKind,
         service: Service,
         is_familiar: bool,
-    ) -> SmallVec<[usize; 4]> {
-        let scores = |rule: &Rule| {
-            rule.subject == subject
-                && rule.points.of(kind) > 0
-                && rule.services.contains(service)
-                && (!rule.spares_familiar || is_familiar == (subject == SubjectKind::Pair) || !kind.is_login_failure())
-        };
-        self.policy.rules.iter().enumerate().filter(|(_, rule)| scores(rule)).map(|(index, _)| index).collect()
+    ) -> SmallVec<[u16; 4]> {
+        self.scoring[scoring_place(subject, kind, service, is_familiar)].clone()
     }
+
+    /// Whether any rule scores such subjects at all.
+    pub(crate) fn has_subject(&self, subject: SubjectKind) -> bool {
+        self.policy.rules.iter().any(|rule| rule.subject == subject)
+    }
+}
+
+fn scoring_place(subject: SubjectKind, kind: EventKind, service: Service, is_familiar: bool) -> usize {
+    ((subject as usize * EventKind::ALL.len() + kind as usize) * Service::ALL.len() + service as usize) * 2
+        + usize::from(is_familiar)
+}
+
+/// The answers of [`Rules::scoring`], by [`scoring_place`].
+fn scoring_table(policy: &Policy) -> Vec<SmallVec<[u16; 4]>> {
+    let mut table = Vec::new();
+    for subject in SUBJECTS {
+        for kind in EventKind::ALL {
+            for service in Service::ALL {
+                for is_familiar in [false, true] {
+                    let scores = |rule: &Rule| {
+                        rule.subject == subject
+                            && rule.points.of(*kind) > 0
+                            && rule.services.contains(*service)
+                            && (!rule.spares_familiar
+                                || is_familiar == (subject == SubjectKind::Pair)
+                                || !kind.is_login_failure())
+                    };
+                    let rules = policy.rules.iter().enumerate().filter(|(_, rule)| scores(rule));
+                    table.push(rules.filter_map(|(index, _)| u16::try_from(index).ok()).collect());
+                }
+            }
+        }
+    }
+    table
 }
 
 fn entries_needed(rule: &Rule) -> u32 {

@@ -6,13 +6,23 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairban_types::{Code, Effect, Origin, Subject, Time, single};
+use fairban_types::{Code, Diagnosis, Effect, Evidence, Origin, Subject, Time, single};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
-use prefix_trie::joint::{JointPrefixMap, JointPrefixSet};
 
 use crate::hash::{self, AccountId, table_bytes};
+use crate::networks::Networks;
+
+/// What made a block.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    pub(crate) score: u32,
+    pub(crate) threshold: u32,
+    pub(crate) diagnosis: Diagnosis,
+    pub(crate) reason: String,
+    pub(crate) events: Vec<Evidence>,
+}
 
 /// One block or guard in force.
 #[derive(Clone, Debug)]
@@ -29,6 +39,8 @@ pub(crate) struct Held {
     pub(crate) holes: Box<[IpNet]>,
     /// How long it goes on after the last refused try.
     pub(crate) linger: Duration,
+    /// Why, for blocks that may be renewed: they are few. A block in the kernel leaves its receipt to the store.
+    pub(crate) receipt: Option<Arc<Receipt>>,
     /// Shared by all blocks of a rule.
     pub(crate) origin: Arc<Origin>,
 }
@@ -60,34 +72,36 @@ struct Named {
 #[derive(Default)]
 pub(crate) struct Standing {
     addresses: HashMap<IpAddr, Held, RandomState>,
-    networks: JointPrefixMap<IpNet, Held>,
+    networks: Networks<Held>,
     accounts: HashMap<AccountId, Named, RandomState>,
     pairs: HashMap<(AccountId, IpNet), Named, RandomState>,
     ends: BinaryHeap<Reverse<(Time, Place)>>,
-    never: JointPrefixSet<IpNet>,
+    never: Networks<()>,
 }
 
 impl Standing {
     pub(crate) fn never(&self) -> Vec<IpNet> {
-        self.never.iter().map(|net| net.trunc()).collect()
+        let mut nets: Vec<IpNet> = self.never.iter().map(|(net, ())| net).collect();
+        nets.sort_unstable();
+        nets
     }
 
     pub(crate) fn never_add(&mut self, net: IpNet) -> bool {
-        self.never.insert(net.trunc())
+        self.never.insert(net.trunc(), ()).is_none()
     }
 
     pub(crate) fn never_remove(&mut self, net: IpNet) -> bool {
-        self.never.remove(&net.trunc())
+        self.never.remove(&net.trunc()).is_some()
     }
 
     /// Whether the address is on the never-block list.
     pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
-        self.never.get_lpm(&single(address)).is_some()
+        self.never.covering(address).next().is_some()
     }
 
     /// Whether the whole network is on the never-block list.
     pub(crate) fn is_exempt_network(&self, net: IpNet) -> bool {
-        self.never.get_lpm(&net).is_some()
+        self.never.covers(net)
     }
 
     /// The narrowest block of the address that the question accepts.
@@ -101,10 +115,7 @@ impl Standing {
         {
             return Some((single(address), held));
         }
-        if self.networks.is_empty() {
-            return None;
-        }
-        self.networks.cover(&single(address)).filter(|(_, held)| accepts(held)).last()
+        self.networks.covering(address).find(|(_, held)| accepts(held))
     }
 
     pub(crate) fn account(&self, account: AccountId) -> Option<&Held> {
@@ -196,7 +207,7 @@ impl Standing {
 
     /// The blocks of networks and addresses inside the network, itself included, in order of address.
     pub(crate) fn inside(&self, net: IpNet) -> Vec<IpNet> {
-        let mut found: Vec<IpNet> = self.networks.children(&net).map(|(net, _)| net.trunc()).collect();
+        let mut found: Vec<IpNet> = self.networks.inside(net).collect();
         if net.prefix_len() == net.max_prefix_len() {
             found.extend(self.addresses.contains_key(&net.addr()).then_some(net));
         } else {
@@ -228,7 +239,7 @@ impl Standing {
 
     pub(crate) fn bytes(&self) -> usize {
         table_bytes::<(IpAddr, Held)>(self.addresses.len())
-            + self.networks.len() * 2 * (size_of::<(IpNet, Held)>() + 24)
+            + self.networks.bytes()
             + table_bytes::<(AccountId, IpNet, Named)>(self.accounts.len() + self.pairs.len())
             + self.ends.capacity() * size_of::<(Time, Place)>()
     }

@@ -10,7 +10,7 @@ use fairban_types::{Event, EventKind, Time, Witness};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::hash::{AccountId, address_bits, mix, table_bytes, text};
+use crate::hash::{AccountId, address_bits, mix, table_bytes, text, text_of};
 
 /// How long after the first telling of a session the second may come: Dovecot ends an idle session after three minutes.
 const SESSION_WAIT: Duration = Duration::from_secs(300);
@@ -53,10 +53,9 @@ impl Witnesses {
             return event.count;
         }
         let bits = address_bits(event.client, 32, 128);
-        let client = mix(&[(bits >> 64) as u64, bits as u64]);
         let (key, wait) = match event.session.as_deref() {
-            Some(session) if !session.is_empty() => (text(session, client), SESSION_WAIT),
-            _ => (client, CLIENT_WAIT),
+            Some(session) if !session.is_empty() => (text_of(bits, session), SESSION_WAIT),
+            _ => (mix(&[(bits >> 64) as u64, bits as u64]), CLIENT_WAIT),
         };
         let known = self.tallies.get(&key).copied().filter(|tally| event.time.since(tally.last) <= wait);
         let mut tally = known.unwrap_or(Tally { ahead: 0, last: event.time, driver: 0, account: 0 });

@@ -37,7 +37,7 @@ pub enum Problem {
     /// Not a regular expression.
     #[error("the pattern is not a regular expression: {0}")]
     Syntax(String),
-    /// Longer than [`PATTERN_MAX`], or larger than [`COMPILED_MAX`] when compiled.
+    /// Longer than `PATTERN_MAX`, or larger than `COMPILED_MAX` when compiled.
     #[error(
         "the pattern is too large: write at most {PATTERN_MAX} bytes, and smaller counts in braces or fewer Unicode \
          classes"

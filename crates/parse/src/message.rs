@@ -20,8 +20,22 @@ pub(crate) struct Message<'a> {
 const FIELD_MAX: usize = 320;
 
 /// A field as text: cut at [`FIELD_MAX`], invalid UTF-8 replaced. Control characters stay; who shows a field escapes it.
+#[inline]
 pub(crate) fn field(bytes: &[u8]) -> Cow<'_, str> {
     let bytes = &bytes[..bytes.len().min(FIELD_MAX)];
     // Almost all fields are sound, and this check is the faster one.
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
+}
+
+/// A field that mostly holds one of a server's own words, such as a method or a reason.
+#[inline]
+pub(crate) fn word(bytes: &[u8]) -> Cow<'_, str> {
+    Cow::Borrowed(match bytes {
+        b"PLAIN" => "PLAIN",
+        b"LOGIN" => "LOGIN",
+        b"Login" => "Login",
+        b"Password mismatch" => "Password mismatch",
+        b"authentication failure" => "authentication failure",
+        _ => return field(bytes),
+    })
 }

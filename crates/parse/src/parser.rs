@@ -105,11 +105,14 @@ impl Reader {
         }
         match split {
             Split::Tagged { .. } => {
-                let outcome = self.tagged(&message);
                 // A level such as `ERR: ` behind the time stamp of a server's own file looks like a tag.
-                let is_level =
-                    matches!(outcome, Outcome::Nothing) && message.program.iter().all(u8::is_ascii_uppercase);
-                if is_level { servers::by_line(line, context, &mut self.sessions) } else { outcome }
+                if !message.program.iter().all(u8::is_ascii_uppercase) {
+                    return self.tagged(&message);
+                }
+                match self.tagged(&message) {
+                    Outcome::Nothing => servers::by_line(line, context, &mut self.sessions),
+                    outcome => outcome,
+                }
             }
             Split::Spaced { .. } => self.spaced(&message, line, context),
             _ => self.bare(&message, line, context),
@@ -133,9 +136,12 @@ impl Reader {
             return postfix::read(daemon, message);
         }
         if let Some(process) = dovecot::process(message) {
-            let outcome = dovecot::read(&process, message.time);
+            if message.program.starts_with(b"dovecot") {
+                return dovecot::read(&process, message.time);
+            }
             // Other servers have a `pop3-login`, too.
-            if !matches!(outcome, Outcome::Nothing) || message.program.starts_with(b"dovecot") {
+            let outcome = dovecot::read(&process, message.time);
+            if !matches!(outcome, Outcome::Nothing) {
                 return outcome;
             }
         }

@@ -1,25 +1,39 @@
 //! Small searches in bytes. All are linear in what they look at.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where the needle stands first. For needles and texts of a log line's size this is faster than a searcher that is made
-/// for each call.
+/// for each call. Inlined, so that the rare byte of a literal needle is known when compiled.
+#[inline(always)]
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     let last = text.len().checked_sub(needle.len())?;
     let (offset, byte) = rare(needle);
-    memchr::memchr_iter(byte, &text[offset..last + offset + usize::from(!needle.is_empty())])
-        .find(|at| text[*at..].starts_with(needle))
+    let mut from = 0;
+    loop {
+        from += memchr::memchr(byte, text.get(from + offset..=last + offset)?)?;
+        if text[from..].starts_with(needle) {
+            return Some(from);
+        }
+        from += 1;
+    }
 }
 
 /// Where the needle stands last.
+#[inline(always)]
 pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
     let last = text.len().checked_sub(needle.len())?;
     let (offset, byte) = rare(needle);
-    memchr::memrchr_iter(byte, &text[offset..last + offset + usize::from(!needle.is_empty())])
-        .find(|at| text[*at..].starts_with(needle))
+    let mut end = last + 1;
+    loop {
+        end = memchr::memrchr(byte, text.get(offset..end + offset)?)?;
+        if text[end..].starts_with(needle) {
+            return Some(end);
+        }
+    }
 }
 
 /// Every place of the needle, from left to right.
+#[inline(always)]
 pub(crate) fn find_each<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -29,14 +43,36 @@ pub(crate) fn find_each<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<I
     })
 }
 
-/// A byte of the needle that stands seldom in log lines, and its place.
-fn rare(needle: &[u8]) -> (usize, u8) {
-    let is_rare = |byte: &u8| matches!(byte, b'<' | b'=' | b';' | b'(' | b')' | b'"' | b'>' | b'H' | b'A'..=b'F');
-    let at = needle.iter().position(is_rare).or_else(|| needle.iter().position(|byte| *byte != b' ')).unwrap_or(0);
-    (at, needle.get(at).copied().unwrap_or(0))
+/// The byte of the needle that stands most seldom in log lines, and its place. Not empty.
+#[inline(always)]
+const fn rare(needle: &[u8]) -> (usize, u8) {
+    let mut best = 0;
+    let mut at = 1;
+    while at < needle.len() {
+        if commonness(needle[at]) < commonness(needle[best]) {
+            best = at;
+        }
+        at += 1;
+    }
+    (best, needle[best])
+}
+
+/// How often a byte stands in log lines, roughly.
+#[inline(always)]
+const fn commonness(byte: u8) -> u8 {
+    match byte {
+        b'"' | b';' | b'(' | b')' => 0,
+        b'<' | b'>' | b'A'..=b'Z' | b'*' | b'|' | b'#' => 1,
+        b'_' | b'j' | b'k' | b'p' | b'q' | b'v' | b'w' | b'x' | b'y' | b'z' => 2,
+        b'=' | b',' | b'f' | b'g' | b'b' => 3,
+        b' ' => 6,
+        b'e' | b's' | b't' | b'0'..=b'9' | b'.' | b':' => 5,
+        _ => 4,
+    }
 }
 
 /// What stands before and after the needle's first place.
+#[inline(always)]
 pub(crate) fn split_once<'a>(text: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let at = find(text, needle)?;
     Some((&text[..at], &text[at + needle.len()..]))
@@ -74,51 +110,120 @@ pub(crate) fn address(bytes: &[u8]) -> Option<IpAddr> {
     if let Some(address) = ipv4(bytes) {
         return Some(IpAddr::V4(address));
     }
+    if let Some(address) = ipv6(bytes) {
+        return Some(IpAddr::V6(address).to_canonical());
+    }
     let text = std::str::from_utf8(bytes).ok()?;
     Some(text.parse::<IpAddr>().ok()?.to_canonical())
 }
 
-/// Four decimal numbers without leading zeros, as the standard library reads them.
-fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
-    let mut parts = [0_u8; 4];
-    let (mut part, mut number, mut digits) = (0, 0_u16, 0);
-    for byte in bytes {
-        match byte {
-            b'0'..=b'9' if digits == 0 || number != 0 => {
-                number = number * 10 + u16::from(byte - b'0');
-                digits += 1;
-                if number > 255 {
-                    return None;
-                }
+/// Groups of hexadecimal digits with at most one gap. `None` also for the rarer forms, which the standard library reads.
+fn ipv6(bytes: &[u8]) -> Option<Ipv6Addr> {
+    let mut groups = [0_u16; 8];
+    let (mut count, mut gap, mut at) = (0, None, 0);
+    if bytes.starts_with(b"::") {
+        (gap, at) = (Some(0), 2);
+    }
+    while at < bytes.len() {
+        let (digits, group) = hexadecimal_group(&bytes[at..]);
+        *groups.get_mut(count).filter(|_| digits > 0)? = group;
+        count += 1;
+        at += digits;
+        match &bytes[at..] {
+            [] => {}
+            [b':', b':', ..] if gap.is_none() => {
+                gap = Some(count);
+                at += 2;
             }
-            b'.' if digits > 0 && part < 3 => {
-                parts[part] = u8::try_from(number).ok()?;
-                part += 1;
-                (number, digits) = (0, 0);
-            }
+            [b':', next, ..] if *next != b':' => at += 1,
             _ => return None,
         }
     }
-    if part != 3 || digits == 0 {
-        return None;
+    match gap {
+        Some(gap) if count < 8 => {
+            groups[gap..].rotate_right(8 - count);
+            Some(Ipv6Addr::from(groups))
+        }
+        None if count == 8 => Some(Ipv6Addr::from(groups)),
+        _ => None,
     }
-    parts[3] = u8::try_from(number).ok()?;
-    Some(Ipv4Addr::from(parts))
+}
+
+/// Up to four hexadecimal digits: how many, and their number.
+fn hexadecimal_group(text: &[u8]) -> (usize, u16) {
+    let mut group = 0;
+    for (digits, byte) in text.iter().take(4).enumerate() {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            b'A'..=b'F' => byte - b'A' + 10,
+            _ => return (digits, group),
+        };
+        group = group << 4 | u16::from(digit);
+    }
+    (text.len().min(4), group)
+}
+
+/// Four decimal numbers without leading zeros, as the standard library reads them.
+fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
+    let (address, rest) = leading_ipv4(bytes)?;
+    rest.is_empty().then_some(address)
+}
+
+/// The same at the beginning, and what follows the last digit that can belong to it.
+#[inline]
+fn leading_ipv4(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    let (a, rest) = decimal_byte(text)?;
+    let (b, rest) = decimal_byte(rest.strip_prefix(b".")?)?;
+    let (c, rest) = decimal_byte(rest.strip_prefix(b".")?)?;
+    let (d, rest) = decimal_byte(rest.strip_prefix(b".")?)?;
+    Some((Ipv4Addr::new(a, b, c, d), rest))
+}
+
+/// A number up to 255 without leading zeros, and what follows.
+#[inline(always)]
+fn decimal_byte(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (number, rest) = match text {
+        [b'0', rest @ ..] => (0, rest),
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            (u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'), rest)
+        }
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => (u16::from(a - b'0') * 10 + u16::from(b - b'0'), rest),
+        [a @ b'1'..=b'9', rest @ ..] => (u16::from(a - b'0'), rest),
+        _ => return None,
+    };
+    Some((u8::try_from(number).ok()?, rest))
 }
 
 /// The address that the text begins with, up to the first byte that cannot belong to one, and what follows.
 pub(crate) fn leading_address(text: &[u8]) -> Option<(IpAddr, &[u8])> {
-    let end = text
-        .iter()
-        .take(ADDRESS_LEN_MAX + 1)
-        .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'))
-        .count();
+    if let Some((address, rest)) = leading_ipv4(text)
+        && rest.first().is_none_or(|byte| !IN_ADDRESS[usize::from(*byte)])
+    {
+        return Some((IpAddr::V4(address), rest));
+    }
+    let window = &text[..text.len().min(ADDRESS_LEN_MAX + 1)];
+    let end = window.iter().position(|byte| !IN_ADDRESS[usize::from(*byte)]).unwrap_or(window.len());
     Some((address(&text[..end])?, &text[end..]))
 }
+
+/// The bytes that an address is written with.
+const IN_ADDRESS: [bool; 256] = {
+    let mut bytes = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        bytes[byte as usize] = byte.is_ascii_hexdigit() || byte == b'.' || byte == b':';
+        byte += 1;
+    }
+    bytes
+};
 
 /// `[address]` at the beginning, and what follows.
 pub(crate) fn bracketed_address(text: &[u8]) -> Option<(IpAddr, &[u8])> {
     let inner = text.strip_prefix(b"[")?;
+    if let Some((address, [b']', rest @ ..])) = leading_ipv4(inner) {
+        return Some((IpAddr::V4(address), rest));
+    }
     let end = memchr::memchr(b']', &inner[..inner.len().min(ADDRESS_LEN_MAX + 8)])?;
     let written = &inner[..end];
     Some((address(written.strip_prefix(b"IPv6:").unwrap_or(written))?, &inner[end + 1..]))
@@ -198,6 +303,28 @@ mod tests {
             "a",
         ] {
             assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv6_is_read_as_the_standard_library_does() {
+        let parts = ["", ":", "::", "0", "1", "db8", "00ab", "12345", "ffff", "G", "1.2.3.4"];
+        for text in ["1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "2001:db8::A:b", "::", "1::", "::1"] {
+            assert_eq!(ipv6(text.as_bytes()), Some(text.parse().unwrap()), "{text}");
+        }
+        // Every mixture of seven of the parts: what is read at all is read alike.
+        for number in 0..parts.len().pow(6) {
+            let mut rest = number;
+            let mut text = String::from("1:2:");
+            for _ in 0..6 {
+                text.push_str(parts[rest % parts.len()]);
+                text.push_str(if rest % 3 == 0 { "" } else { ":" });
+                rest /= parts.len();
+            }
+            let text = &text[if number % 2 == 0 { 0 } else { 4 }..];
+            if let Some(address) = ipv6(text.as_bytes()) {
+                assert_eq!(text.parse(), Ok(address), "{text}");
+            }
         }
     }
 

@@ -175,6 +175,7 @@ fn owned(text: Option<Cow<'_, str>>) -> Option<Cow<'static, str>> {
 
 impl<'a> Event<'a> {
     /// An event that tells only who did what, when and where.
+    #[inline]
     pub fn new(kind: EventKind, time: Time, client: IpAddr, service: Service) -> Self {
         Event {
             kind,

@@ -162,3 +162,24 @@ fn a_mail_server_that_delivers_may_miss_more_recipients() {
     }
     assert!(lab.blocks().is_empty());
 }
+
+#[test]
+fn a_block_lingers_while_refused_guesses_go_on_but_not_for_an_old_password() {
+    let mut lab = Lab::new("fairban", true);
+    lab.good("192.0.2.7", "a");
+    for n in 0..5 {
+        lab.wrong("192.0.2.7", "boss", &format!("{n:04}"));
+    }
+    // An hour by the ladder of shared addresses at most; each new guess keeps the block for three hours more.
+    for n in 5..20 {
+        lab.wait(25 * 60);
+        assert!(matches!(lab.wrong("192.0.2.7", "boss", &format!("{n:04}")), Outcome::Stopped(_)), "{n}");
+    }
+    let renewed = lab.decisions.last().unwrap().clone();
+    assert_eq!((renewed.score, renewed.events.len(), renewed.code), (250, 5, lab.decisions[0].code));
+    for _ in 0..40 {
+        lab.wait(10 * 60);
+        lab.wrong("192.0.2.7", "boss", "0019");
+    }
+    assert!(lab.may("192.0.2.7", Some("boss")), "the same password again prolongs nothing");
+}

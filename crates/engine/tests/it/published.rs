@@ -1,7 +1,7 @@
 //! The arithmetic of behaviour that others publish.
 
 use crate::Lab;
-use fairban_types::EventKind;
+use fairban_types::{EventKind, Service, Witness};
 
 const HOUR: u64 = 3600;
 
@@ -12,7 +12,7 @@ fn vpop3_attack(lab: &mut Lab, relays: u32, logins: u32, unknown: u32) {
     for n in 0..logins {
         // A mail server tells of SMTP's wrong passwords like of any other's.
         let mut event = lab.event(EventKind::LoginFailed, "192.0.2.7").account(format!("user{n}"));
-        event.service = fairban_types::Service::Submission;
+        event.service = Service::Submission;
         lab.step(&event);
     }
     for _ in 0..unknown {
@@ -94,4 +94,20 @@ fn a_lock_that_nobody_enforces_shields_nobody() {
         lab.wrong("192.0.2.7", "alice", "");
     }
     assert_eq!(lab.blocks(), ["alice from 192.0.2.7 lock", "192.0.2.7 login"]);
+}
+
+#[test]
+fn the_service_is_learned_from_who_tells_a_failure_again() {
+    let mut lab = Lab::new("vpop3", false);
+    vpop3_attack(&mut lab, 9, 0, 1);
+    let mut told = lab.event(EventKind::LoginFailed, "192.0.2.7").account("alice");
+    told.service = Service::Unknown;
+    told.witness = Witness::Backend("pam".into());
+    lab.step(&told);
+    assert!(lab.blocks().is_empty(), "950 points on SMTP, and a failure of unknown service");
+    told.service = Service::Submission;
+    told.witness = Witness::Frontend;
+    lab.step(&told);
+    assert_eq!(lab.blocks(), ["192.0.2.7 smtp"]);
+    assert!(lab.decisions[0].events.iter().any(|evidence| evidence.event.service == Service::Submission));
 }

@@ -40,8 +40,15 @@ pub(crate) fn restore(engine: &mut Engine, store: &Store, now: Time) -> Result<V
         }
         RecallItem::Decision { decision, .. } => engine.recall_decision(&decision),
     })?;
-    let standing = store.standing(now)?;
-    for decision in &standing {
+    let mut standing = store.standing(now)?;
+    for decision in &mut standing {
+        // What may be renewed is renewed with its receipt; these are few.
+        if !decision.in_kernel
+            && let Some(with_evidence) = store.decision(decision.code)?
+            && with_evidence.subject == decision.subject
+        {
+            *decision = with_evidence;
+        }
         engine.restore_standing(decision);
     }
     Ok(standing)

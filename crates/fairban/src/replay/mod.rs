@@ -80,8 +80,8 @@ fn one(log: &mut Log, replay: &mut Replay, progress: &ProgressBar) -> anyhow::Re
     while more {
         more = log.each_line(|parser, context, line| {
             lines += 1;
-            match parser.parse(line, context) {
-                fairban_parse::Outcome::Event(event) => replay.step(&event),
+            match &parser.parse(line, context) {
+                fairban_parse::Outcome::Event(event) => replay.step(event),
                 fairban_parse::Outcome::Nothing => Ok(()),
                 fairban_parse::Outcome::Defect(_) => {
                     replay.summary.defects += 1;

@@ -51,6 +51,9 @@ pub(super) struct Summary {
     /// Failures and blocks by hour.
     #[serde(skip)]
     hours: BTreeMap<i64, (u64, u64)>,
+    /// The hour of the latest failure, and failures in it that are not in `hours` yet: a log's events mostly share it.
+    #[serde(skip)]
+    hour: (i64, u64),
 }
 
 impl Summary {
@@ -79,6 +82,7 @@ impl Summary {
             seconds: 0.0,
             lines_per_second: 0.0,
             hours: BTreeMap::new(),
+            hour: (0, 0),
         }
     }
 
@@ -100,10 +104,24 @@ impl Summary {
             Outcome::Noted | Outcome::Duplicate | Outcome::Exempt | Outcome::Late => {}
         }
         if !good && outcome != Outcome::Duplicate {
-            self.hours.entry(event.time.secs().div_euclid(3600)).or_default().0 += 1;
+            self.failed_at(event.time.secs().div_euclid(3600));
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
+    }
+
+    fn failed_at(&mut self, hour: i64) {
+        if hour != self.hour.0 {
+            self.settle_hour();
+            self.hour.0 = hour;
+        }
+        self.hour.1 += 1;
+    }
+
+    fn settle_hour(&mut self) {
+        if self.hour.1 > 0 {
+            self.hours.entry(self.hour.0).or_default().0 += std::mem::take(&mut self.hour.1);
+        }
     }
 
     pub(super) fn decision(&mut self, decision: &Decision) {
@@ -123,6 +141,7 @@ impl Summary {
     }
 
     pub(super) fn finish(&mut self, lines: u64, took: Duration, standing: usize, _now: Time) {
+        self.settle_hour();
         self.lines = lines;
         self.standing_at_end = standing;
         self.seconds = took.as_secs_f64();

@@ -6,7 +6,7 @@ use fairban_types::{Event, Service, Time, Witness};
 
 use super::place::{self, Place, Places};
 use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
-use crate::message::field;
+use crate::message::{field, word};
 use crate::scan::{find, leading_number, split_once};
 use crate::{Defect, Outcome};
 
@@ -124,12 +124,12 @@ fn disagreement<'a>(driver: &[u8], words: &[u8]) -> Outcome<'a> {
 fn event<'a>(time: Time, driver: &'a [u8], place: &Place<'a>, told: &'a [u8]) -> Outcome<'a> {
     let Some(kind) = verdict::of_attempt(driver, told) else { return Outcome::Nothing };
     let mut event = Event::new(kind, time, place.client, Service::Unknown);
-    event.witness = Witness::Backend(field(driver));
+    event.witness = Witness::Backend(word(driver));
     event.account = Some(place.user).filter(|user| *user != b"?" && !user.is_empty()).map(field);
     event.session = place.session.map(field);
-    event.method = place.method.map(field);
+    event.method = place.method.map(word);
     event.digest = digest(told);
-    event.reason = Some(field(without_password(told)));
+    event.reason = Some(word(without_password(told)));
     Outcome::Event(event)
 }
 

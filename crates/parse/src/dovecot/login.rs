@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use fairban_types::{Event, Service, Time};
 
 use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
-use crate::message::field;
+use crate::message::{field, word};
 use crate::scan::{find, find_each, leading_address, rfind};
 use crate::{Defect, Outcome};
 
@@ -18,9 +18,9 @@ pub(super) fn read(time: Time, words: &[u8], service: Service) -> Outcome<'_> {
     let mut event = Event::new(kind, time, fields.client, service);
     event.count = count;
     event.account = fields.user.filter(|user| !user.is_empty()).map(field);
-    event.method = fields.method.map(field);
+    event.method = fields.method.map(word);
     event.session = fields.session.map(field);
-    event.reason = Some(field(told));
+    event.reason = Some(word(told));
     Outcome::Event(event)
 }
 

@@ -31,6 +31,14 @@ pub(crate) enum Daemon {
 
 /// The daemon of a tag such as `postfix/submission/smtpd`; the first part is `syslog_name` and may be anything.
 pub(crate) fn daemon(program: &[u8]) -> Option<Daemon> {
+    // The names that nearly all lines have.
+    match program {
+        b"postfix/smtpd" => return Some(Daemon::Smtpd(Service::Smtp)),
+        b"postfix/submission/smtpd" => return Some(Daemon::Smtpd(Service::Submission)),
+        b"postfix/qmgr" | b"postfix/smtp" | b"postfix/lmtp" => return Some(Daemon::Other),
+        b"dovecot" => return None,
+        _ => {}
+    }
     let slash = memchr::memrchr(b'/', program)?;
     let (name, daemon) = (&program[..slash], &program[slash + 1..]);
     match daemon {

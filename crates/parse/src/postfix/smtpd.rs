@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use fairban_types::{Event, EventKind, Service, Time};
 
 use super::{after_queue_id, peer, reject};
-use crate::message::field;
+use crate::message::{field, word};
 use crate::scan::{find, leading_number, mentions, mentions_any, split_once};
 use crate::{Defect, Outcome};
 
@@ -53,7 +53,7 @@ fn accepted(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
     };
     let mut event = Event::new(EventKind::LoginSucceeded, time, client, service);
     event.account = Some(field(account));
-    event.method = Some(field(method));
+    event.method = Some(word(method));
     Outcome::Event(event)
 }
 
@@ -173,9 +173,9 @@ fn sasl_failure(time: Time, client: IpAddr, service: Service, text: &[u8]) -> Ou
     };
     let Some(kind) = sasl_kind(reason) else { return Outcome::Nothing };
     let mut event = Event::new(kind, time, client, service);
-    event.method = Some(field(method));
+    event.method = Some(word(method));
     event.account = account.filter(|account| *account != b"(unavailable)").map(field);
-    event.reason = Some(reason).filter(|reason| *reason != b"(reason unavailable)").map(field);
+    event.reason = Some(reason).filter(|reason| *reason != b"(reason unavailable)").map(word);
     Outcome::Event(event)
 }
 

@@ -77,11 +77,18 @@ fn stamped(stamp: Stamp<'_>) -> Result<Split<'_>, Defect> {
 }
 
 /// A tag with or without a host before it.
+#[inline]
 pub(crate) fn named(time: Time, text: &[u8]) -> Option<Split<'_>> {
-    if let Some((program, text)) = tag::read(text) {
-        return Some(Split::Tagged { time, program, text });
-    }
-    let text = tag::skip_host(text)?;
+    let text = match tag::end(text) {
+        // A host's name.
+        Some(end) if text[end] == b' ' => &text[end + 1..],
+        end => {
+            if let Some((program, text)) = end.and_then(|end| tag::behind(text, end)) {
+                return Some(Split::Tagged { time, program, text });
+            }
+            tag::skip_host(text)?
+        }
+    };
     if let Some((program, text)) = tag::read(text) {
         return Some(Split::Tagged { time, program, text });
     }

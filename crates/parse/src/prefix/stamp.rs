@@ -6,9 +6,10 @@ use super::civil::Minute;
 use crate::{Context, Defect};
 
 /// How the time is written. It says what may follow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Form {
     /// RFC 3164: `Nov 21 19:12:05`, the form of syslog and of Dovecot's own file.
+    #[default]
     Syslog,
     /// ISO 8601 with a `T`.
     Iso,
@@ -31,12 +32,27 @@ pub(super) struct Stamp<'a> {
 /// The longest written minute: `2026-11-21T19:12`.
 const KEY_LEN_MAX: usize = 16;
 
-/// Remembers the last written minute, since the lines of a log mostly share it with their neighbours.
+/// Remembers the last written minutes, since the lines of a log mostly share them with their neighbours. Several, since
+/// the machines that write one log may each have a form of their own.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    key: [u8; KEY_LEN_MAX],
-    key_len: usize,
-    minute_millis: i64,
+    minutes: [Remembered; MINUTES_LEN],
+    next: usize,
+}
+
+const MINUTES_LEN: usize = 4;
+
+/// A written minute and what it means.
+#[derive(Clone, Copy, Debug, Default)]
+struct Remembered {
+    /// Its bytes as one number, zeros behind them.
+    key: u128,
+    /// The bits of the key that count; none in what was never learnt.
+    mask: u128,
+    len: usize,
+    form: Form,
+    offset: Offset,
+    millis: i64,
     reference: Time,
 }
 
@@ -45,6 +61,7 @@ const REFERENCE_DRIFT_MILLIS_MAX: u64 = 3_600_000;
 
 impl Clock {
     /// Reads the stamp that the line begins with, or `None` if it begins with none.
+    #[inline]
     pub(super) fn read<'a>(&mut self, line: &'a [u8], context: &Context) -> Option<Stamp<'a>> {
         if let Some(stamp) = self.remembered(line, context) {
             return Some(stamp);
@@ -58,17 +75,35 @@ impl Clock {
     }
 
     fn remembered<'a>(&self, line: &'a [u8], context: &Context) -> Option<Stamp<'a>> {
-        let rest = line.strip_prefix(&self.key[..self.key_len])?;
-        let form = match self.key.first()? {
-            _ if self.key_len == 0 => return None,
-            b'0'..=b'9' if self.key[10] == b'T' => Form::Iso,
-            b'0'..=b'9' => Form::Spaced,
-            _ => Form::Syslog,
-        };
-        if context.reference.millis().abs_diff(self.reference.millis()) > REFERENCE_DRIFT_MILLIS_MAX {
+        let head = u128::from_le_bytes(*line.first_chunk::<KEY_LEN_MAX>()?);
+        let minute = self.minutes.iter().find(|minute| head & minute.mask == minute.key && minute.mask != 0)?;
+        if context.reference.millis().abs_diff(minute.reference.millis()) > REFERENCE_DRIFT_MILLIS_MAX {
             return None;
         }
-        finish(form, rest, self.minute_millis, Offset::Refused)
+        let rest = &line[minute.len..];
+        // The form of most lines, read without regard to fractions and offsets, which it has not.
+        if minute.form == Form::Syslog
+            && let [b':', a @ b'0'..=b'5', b @ b'0'..=b'9', b' ', text @ ..] = rest
+            && text.first() != Some(&b' ')
+        {
+            let seconds = i64::from(a - b'0') * 10 + i64::from(b - b'0');
+            return Some(Stamp {
+                form: Form::Syslog,
+                time: Ok(Time::from_millis(minute.millis + seconds * 1000)),
+                rest: text,
+            });
+        }
+        finish(minute.form, rest, minute.millis, minute.offset)
+    }
+
+    /// Remembers the minute in place of the one learnt first.
+    fn remember(&mut self, line: &[u8], minute: Remembered) {
+        let Some(head) = line.first_chunk::<KEY_LEN_MAX>() else { return };
+        let Some(unused) = KEY_LEN_MAX.checked_sub(minute.len) else { return };
+        let mask = u128::MAX >> (8 * unused);
+        let key = u128::from_le_bytes(*head) & mask;
+        self.minutes[self.next] = Remembered { key, mask, ..minute };
+        self.next = (self.next + 1) % MINUTES_LEN;
     }
 
     /// `Nov 21 19:12:05`, with a day of one or two digits, padded or not.
@@ -111,7 +146,14 @@ impl Clock {
         {
             let base = written.millis_utc();
             return match base {
-                Some(base) => finish(form, rest, base, Offset::Subtracted),
+                Some(base) => {
+                    let stamp = finish(form, rest, base, Offset::Subtracted)?;
+                    let (offset, reference) = (Offset::Subtracted, context.reference);
+                    let minute =
+                        Remembered { len: KEY_LEN_MAX, form, offset, millis: base, reference, ..Remembered::default() };
+                    self.remember(line, minute);
+                    Some(stamp)
+                }
                 None => finish(form, rest, 0, Offset::Subtracted).map(impossible),
             };
         }
@@ -131,29 +173,27 @@ impl Clock {
             return finish(form, rest, 0, Offset::Refused).map(impossible);
         };
         let stamp = finish(form, rest, base, Offset::Refused)?;
-        if len <= KEY_LEN_MAX {
-            self.key[..len].copy_from_slice(&line[..len]);
-            self.key_len = len;
-            self.minute_millis = base;
-            self.reference = context.reference;
-        }
+        let (offset, reference) = (Offset::Refused, context.reference);
+        self.remember(line, Remembered { len, form, offset, millis: base, reference, ..Remembered::default() });
         Some(stamp)
     }
 }
 
 /// What an offset from UTC behind the seconds means.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Offset {
-    /// The minute is written in that offset.
+    /// The minute is written in that offset; a line without one is not of this form.
     Subtracted,
     /// The minute was already placed by the machine's zone, so the line is not of this form.
+    #[default]
     Refused,
 }
 
 /// Reads `:05.123+01:00 ` behind a minute that begins at `base_millis`.
+#[inline]
 fn finish(form: Form, rest: &[u8], base_millis: i64, meaning: Offset) -> Option<Stamp<'_>> {
     let (len, millis, offset) = seconds_and_offset(form, rest)?;
-    if offset.is_some() && meaning == Offset::Refused {
+    if offset.is_some() != (meaning == Offset::Subtracted) {
         return None;
     }
     let rest = match &rest[len..] {
@@ -243,6 +283,7 @@ fn dated_minute(line: &[u8]) -> Option<(Form, Minute)> {
 
 /// Behind the minute: the length of what is read, the milliseconds into the minute, and the offset from UTC in
 /// milliseconds where one is written.
+#[inline]
 fn seconds_and_offset(form: Form, rest: &[u8]) -> Option<(usize, i64, Option<i64>)> {
     if rest.first() != Some(&b':') {
         return None;

@@ -17,7 +17,18 @@ const ENDS: [bool; 256] = {
 /// The program and its words, where the text begins with a syslog tag: `name: `, `name[pid]: ` or, in Dovecot's form,
 /// `name(user)<pid>: ` (there the words begin with the parenthesis).
 pub(super) fn read(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = text[..text.len().min(TAG_LEN_MAX)].iter().position(|byte| ENDS[usize::from(*byte)])?;
+    behind(text, end(text)?)
+}
+
+/// Where the first word that could be a tag ends.
+#[inline]
+pub(super) fn end(text: &[u8]) -> Option<usize> {
+    text[..text.len().min(TAG_LEN_MAX)].iter().position(|byte| ENDS[usize::from(*byte)])
+}
+
+/// The same as [`read`], for who knows the [`end`] of the first word.
+#[inline]
+pub(super) fn behind(text: &[u8], end: usize) -> Option<(&[u8], &[u8])> {
     if end == 0 {
         return None;
     }
@@ -26,7 +37,7 @@ pub(super) fn read(text: &[u8]) -> Option<(&[u8], &[u8])> {
         b':' => Some((name, words(&rest[1..])?)),
         b'(' => Some((name, rest)),
         b'[' => {
-            let close = memchr::memchr(b']', &rest[..rest.len().min(24)])?;
+            let close = rest.iter().take(24).position(|byte| *byte == b']')?;
             let rest = rest[close + 1..].strip_prefix(b":")?;
             Some((name, words(rest)?))
         }
