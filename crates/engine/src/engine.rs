@@ -120,12 +120,18 @@ impl Engine {
         }
         let client = event.client.to_canonical();
         if let Some(held) = self.refusal(self.now, client, account) {
-            let (code, is_guard, lingers) = (held.code, held.is_guard, !held.linger.is_zero());
-            if is_guard && event.kind.is_login_failure() {
-                self.prolong_guard(event, out);
-            }
-            if lingers && event.kind.is_login_failure() {
-                self.linger(self.see(event, client, account, tries), out);
+            let (code, is_guard, lingers, of_pair) =
+                (held.code, held.is_guard, !held.linger.is_zero(), held.subject == SubjectKind::Pair);
+            if event.kind.is_login_failure() {
+                let seen = self.see(event, client, account, tries);
+                if is_guard {
+                    self.prolong_guard(event, out);
+                } else if lingers {
+                    self.linger(seen, out);
+                } else if of_pair && !self.standing.is_exempt(client) {
+                    // Locked out of one account, who goes on trying is still guessing.
+                    self.score(seen, &rules::SUBJECTS[..1], out);
+                }
             }
             return Outcome::Stopped(code);
         }
@@ -136,7 +142,7 @@ impl Engine {
             kind if !self.rules.scores(kind) => {}
             _ if self.standing.is_exempt(client) => return Outcome::Exempt,
             _ if self.now.since(seen.at) > self.rules.period_max => return Outcome::Late,
-            _ => return self.score(seen, out),
+            _ => return self.score(seen, &rules::SUBJECTS, out),
         }
         Outcome::Noted
     }
@@ -249,12 +255,12 @@ impl Engine {
         self.stale.explains(credential, seen.account, seen.at)
     }
 
-    fn score(&mut self, seen: Seen<'_>, out: &mut Vec<Decision>) -> Outcome {
+    fn score(&mut self, seen: Seen<'_>, subjects: &[SubjectKind], out: &mut Vec<Decision>) -> Outcome {
         if self.is_stale_device(seen) {
             return Outcome::Spared;
         }
         let mut outcome = if seen.is_familiar { Outcome::Spared } else { Outcome::Noted };
-        for subject in rules::SUBJECTS {
+        for subject in subjects.iter().copied() {
             let Some((slot, repeated, rules)) = self.enter(subject, seen) else { continue };
             if !seen.is_familiar {
                 outcome = if repeated { Outcome::Repeated } else { Outcome::Counted };
@@ -469,6 +475,11 @@ impl Engine {
             spares_familiar: decision.spares_familiar,
             in_kernel: decision.in_kernel,
             is_guard,
+            subject: match &decision.subject {
+                Subject::Network(_) => SubjectKind::Address,
+                Subject::Account(_) => SubjectKind::Account,
+                Subject::Pair(..) => SubjectKind::Pair,
+            },
             holes: decision.holes.clone().into_boxed_slice(),
             linger,
             receipt: (is_guard || !linger.is_zero()).then(|| receipt(decision, &self.standing)).flatten(),

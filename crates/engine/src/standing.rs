@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairban_types::{Code, Diagnosis, Effect, Evidence, Origin, Subject, Time, single};
+use fairban_types::{Code, Diagnosis, Effect, Evidence, Origin, Subject, SubjectKind, Time, single};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
@@ -36,6 +36,7 @@ pub(crate) struct Held {
     pub(crate) spares_familiar: bool,
     pub(crate) in_kernel: bool,
     pub(crate) is_guard: bool,
+    pub(crate) subject: SubjectKind,
     pub(crate) holes: Box<[IpNet]>,
     /// How long it goes on after the last refused try.
     pub(crate) linger: Duration,

@@ -111,3 +111,15 @@ fn the_service_is_learned_from_who_tells_a_failure_again() {
     assert_eq!(lab.blocks(), ["192.0.2.7 smtp"]);
     assert!(lab.decisions[0].events.iter().any(|evidence| evidence.event.service == Service::Submission));
 }
+
+#[test]
+fn who_is_locked_out_of_one_account_still_counts_against_the_address() {
+    let mut lab = Lab::new("vpop3", true);
+    vpop3_attack(&mut lab, 2, 0, 11);
+    for _ in 0..5 {
+        let mut event = lab.event(EventKind::LoginFailed, "192.0.2.7").account("alice");
+        event.service = Service::Submission;
+        lab.step(&event);
+    }
+    assert_eq!(lab.blocks(), ["alice from 192.0.2.7 lock", "192.0.2.7 smtp"]);
+}
