@@ -8,6 +8,7 @@ mod sets;
 mod table;
 mod transaction;
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use ipnet::IpNet;
@@ -118,9 +119,7 @@ impl Nftables {
         let mut added = Vec::new();
         let mut tx = Transaction::new();
         for set in Set::ALL {
-            let from = self.started.elapsed();
-            let found = table::elements(&mut self.link, &self.layout, set.name())?;
-            let reading = Reading { from, to: self.started.elapsed(), found };
+            let reading = self.look(set, singles)?;
             let pen = Pen::new(&self.layout, self.removal, self.started.elapsed());
             let new = self.plan.mend(&mut tx, pen, set, singles, &reading, &mut difference);
             if set.role != Role::Never {
@@ -130,12 +129,40 @@ impl Nftables {
         Ok(tx.commit(&mut self.link)?.map(|()| (difference, added)))
     }
 
+    /// What a set holds. A hash set that still grows in the background may leave elements out of a listing, so what seems
+    /// to be missing is looked for again.
+    fn look(&mut self, set: Set, singles: &Singles) -> Result<Reading, EnforceError> {
+        let from = self.started.elapsed();
+        let mut reading = Reading { from, to: from, found: Vec::new() };
+        for look in 0..LOOKS_MAX {
+            let known: HashSet<u128> = reading.found.iter().map(|shown| shown.number).collect();
+            let found = table::elements(&mut self.link, &self.layout, set.name())?;
+            if set.role == Role::Block {
+                reading.found.extend(found.into_iter().filter(|shown| !known.contains(&shown.number)));
+            } else {
+                reading.found = found;
+            }
+            reading.to = self.started.elapsed();
+            let pen = Pen::new(&self.layout, self.removal, reading.to);
+            let mut seeming = Difference::default();
+            self.plan.mend(&mut Transaction::new(), pen, set, singles, &reading, &mut seeming);
+            let has_found_more = reading.found.len() > known.len();
+            if set.role != Role::Block || seeming.missing == 0 || (look > 0 && !has_found_more) {
+                break;
+            }
+        }
+        Ok(reading)
+    }
+
     fn cut(&mut self, added: &[IpNet]) {
         if let Some(connections) = &mut self.connections {
             connections.cut(added, |port| self.layout.guards(port), |address| self.plan.spares(address));
         }
     }
 }
+
+/// How often a set is listed at most, for what seems to be missing.
+const LOOKS_MAX: usize = 4;
 
 fn cannot_make(failure: Failure) -> EnforceError {
     match failure.errno {
