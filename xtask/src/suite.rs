@@ -1,14 +1,14 @@
 //! Everything that must hold before a change is good: one command, here and in continuous integration.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
 
 use crate::process::{cargo, run as run_command, target};
-use crate::{debian, deny, docs, e2e};
+use crate::{debian, deny, docs, e2e, trial};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ const CHECKS: [Check; 9] = [
     ("dependencies", dependencies),
     ("unit", unit),
     ("program", program),
-    ("trial", trial),
+    ("trial", short_trial),
     ("e2e", end_to_end),
 ];
 
@@ -136,10 +136,8 @@ fn program(_: &Args) -> Result<Outcome> {
 }
 
 /// A short one; the whole of it is `cargo xtask trial`.
-fn trial(_: &Args) -> Result<Outcome> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.args(["trial", "--check", "--seeds", "5", "--profiles", "fairban", "--binary"]);
-    run_command(command.arg(target().join("debug/fairban")))?;
+fn short_trial(_: &Args) -> Result<Outcome> {
+    trial::run(trial::Args::short(target().join("debug/fairban")))?;
     Ok(Outcome::Held)
 }
 

@@ -65,6 +65,19 @@ pub(crate) struct Args {
     binary: Option<PathBuf>,
 }
 
+impl Args {
+    /// What every change must pass: the default profile on five populations.
+    pub(crate) fn short(binary: PathBuf) -> Self {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        let line = <Line as clap::Parser>::parse_from(["trial", "--check", "--seeds", "5", "--profiles", "fairban"]);
+        Args { binary: Some(binary), ..line.args }
+    }
+}
+
 /// Runs the trial.
 pub(crate) fn run(args: Args) -> Result<()> {
     if args.profiles.is_empty() || args.seeds == 0 {
