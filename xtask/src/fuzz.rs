@@ -21,7 +21,8 @@ pub(crate) struct Args {
 /// Slower than this for one input of at most 4 KiB is a fault.
 const SLOW_SECS: u32 = 5;
 
-/// Installs cargo-fuzz if it is missing, and runs the targets, each from the corpora of the parsers' tests.
+/// Installs cargo-fuzz if it is missing, and runs the targets, each from seeds of its own or the corpora of the parsers'
+/// tests.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let targets = targets()?;
     let chosen: Vec<&String> =
@@ -34,7 +35,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let corpus = folder.join("corpus").join(name);
         fs::create_dir_all(&corpus)?;
         let mut command = cargo_fuzz(&folder);
-        command.arg(name).arg(&corpus).arg(&seeds).arg("--");
+        let own = root().join("fuzz/seeds").join(name);
+        command.arg(name).arg(&corpus).arg(if own.is_dir() { &own } else { &seeds }).arg("--");
         command.args([format!("-max_total_time={}", args.seconds), format!("-timeout={SLOW_SECS}")]);
         command.args(["-max_len=4096", "-print_final_stats=1"]);
         run_command(&mut command).with_context(|| format!("target {name} found something"))?;

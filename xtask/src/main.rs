@@ -68,9 +68,11 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Test(args) => suite::run(&args),
         Task::E2e(args) => e2e::run(&args),
-        Task::Lab { command } => {
-            lab::commands::run(&command.unwrap_or(lab::commands::LabCommand::Up { program: None }))
-        }
+        Task::Lab { command } => lab::commands::run(&command.unwrap_or(lab::commands::LabCommand::Up {
+            program: None,
+            asking: false,
+            exim: false,
+        })),
         Task::Client(args) => lab::commands::client(&args),
         Task::Trial(args) => trial::run(args),
         Task::Bench(args) => bench::run(&args),

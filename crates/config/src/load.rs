@@ -4,14 +4,16 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fairban_types::{AddressPolicy, FamiliarPolicy, Policy};
+use fairban_types::{AddressPolicy, FamiliarPolicy, Policy, SendPolicy};
 
 use crate::keys;
 use crate::near;
 use crate::profile::{self, profile_names};
 use crate::reader::{Reader, shown};
 use crate::remark::{Place, Problem, Problems};
-use crate::settings::{Config, Control, Dovecot, Enforce, Fleet, Node, Portal, Postfix, StoreConfig, Web};
+use crate::settings::{
+    Config, Control, Dovecot, Enforce, Fleet, Messages, Node, Portal, Postfix, SendConfig, StoreConfig, Web,
+};
 use crate::tree::{self, Table, Value};
 
 /// The largest file that is read, in bytes.
@@ -160,16 +162,21 @@ fn blank(origin: Origin) -> Config {
         widen: None,
         guard: None,
         mail_servers_ask: false,
+        send: SendPolicy::default(),
+        outbound: None,
         memory_bytes_max: 0,
     };
     Config {
         policy,
+        asks_once_asked: false,
         node: Node::default(),
         store: StoreConfig::default(),
         control: Control::default(),
         sources: Vec::new(),
         enforce: Enforce::default(),
         formats: Vec::new(),
+        send: SendConfig::default(),
+        messages: Messages::default(),
         dovecot: Dovecot::default(),
         postfix: Postfix::default(),
         web: Web::default(),

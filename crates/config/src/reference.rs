@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use fairban_types::{
-    EventKind, GuardPolicy, Ladder, Policy, Repeats, Rule, Service, SubjectKind, WidenPolicy, format_duration,
+    EventKind, GuardPolicy, Ladder, OutboundPolicy, Policy, Repeats, Rule, Service, SubjectKind, WidenPolicy,
+    format_duration,
 };
 
 use crate::keys;
@@ -138,6 +139,7 @@ fn services_of(rule: &Rule) -> String {
 fn subject_of(rule: &Rule) -> String {
     match rule.subject {
         SubjectKind::Pair => "pair of account and address".to_owned(),
+        SubjectKind::Sending => "sending".to_owned(),
         subject => subject.as_str().to_owned(),
     }
 }
@@ -185,6 +187,10 @@ fn add_rest(page: &mut String, policy: &Policy) {
         Some(guard) => add_guard(page, guard),
         None => page.push_str("- accounts are never guarded\n"),
     }
+    match &policy.outbound {
+        Some(outbound) => add_outbound(page, outbound),
+        None => page.push_str("- what accounts send is not limited\n"),
+    }
 }
 
 fn add_widen(page: &mut String, widen: &WidenPolicy) {
@@ -210,6 +216,20 @@ fn add_guard(page: &mut String, guard: &GuardPolicy) {
             guard.networks,
             format_duration(guard.period),
             format_duration(guard.lasts),
+        ),
+    );
+}
+
+fn add_outbound(page: &mut String, outbound: &OutboundPolicy) {
+    add(
+        page,
+        format_args!(
+            "- an account that sends more than {} times its usual most (and more than {} recipients) within {} is \
+             stopped from sending, for {}\n",
+            outbound.normal_factor,
+            outbound.floor,
+            format_duration(outbound.period),
+            ladder_of(&outbound.ladder),
         ),
     );
 }

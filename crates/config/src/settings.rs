@@ -13,6 +13,8 @@ use crate::load::Origin;
 pub struct Config {
     /// By what the engine decides.
     pub policy: Policy,
+    /// Whether `policy.mail_servers_ask` is only what is to be expected: it holds once one does ask.
+    pub asks_once_asked: bool,
     /// This machine.
     pub node: Node,
     /// The embedded database.
@@ -25,6 +27,10 @@ pub struct Config {
     pub enforce: Enforce,
     /// The operator's own log formats.
     pub formats: Vec<CustomFormat>,
+    /// Send blocks.
+    pub send: SendConfig,
+    /// What refused clients are told.
+    pub messages: Messages,
     /// Dovecot's auth policy.
     pub dovecot: Dovecot,
     /// Postfix's policy delegation.
@@ -136,6 +142,22 @@ pub enum Listen {
     Unix(PathBuf),
 }
 
+/// Send blocks, apart from how senders are compared, which is the policy's.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SendConfig {
+    /// What a blocked sender's recipients are refused with: an SMTP reply of one line.
+    pub answer: String,
+}
+
+/// What refused clients are told.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Messages {
+    /// The first sentence that a blocked client is told: one line of ASCII.
+    pub blocked: String,
+    /// Where a blocked person finds the portal; `None`: that is not told.
+    pub portal: Option<String>,
+}
+
 /// Dovecot's auth policy.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Dovecot {
@@ -143,6 +165,8 @@ pub struct Dovecot {
     pub listen: Option<SocketAddr>,
     /// What Dovecot must send as `auth_policy_server_api_header`.
     pub api_key: Option<Secret>,
+    /// How long Dovecot delays the answer to a client whose block is a tarpit.
+    pub tarpit: Duration,
 }
 
 /// Postfix's policy delegation.
@@ -150,6 +174,22 @@ pub struct Dovecot {
 pub struct Postfix {
     /// Where the policy service listens; `None`: nowhere.
     pub listen: Option<Listen>,
+    /// The permissions of a socket in the file system.
+    pub mode: u32,
+    /// How blocked clients are refused.
+    pub on_block: OnBlock,
+    /// Whether blocked clients are refused before it is known who signs in.
+    pub refuse_at_connect: bool,
+}
+
+/// How blocked clients are refused over SMTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnBlock {
+    /// For now (4xx): a mail server tries again when the block is over.
+    #[default]
+    Defer,
+    /// For good (5xx): the mail is lost to its sender.
+    Reject,
 }
 
 /// The admin interface.

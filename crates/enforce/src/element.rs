@@ -10,6 +10,23 @@ pub struct Element {
     pub net: IpNet,
     /// The time that remains; `None` is permanent, zero is over.
     pub timeout: Option<Duration>,
+    /// How they notice.
+    pub felt: Felt,
+}
+
+/// How a blocked client notices. Where several elements hold an address, the later of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Felt {
+    /// New connections to mail ports end at the explainer, which tells the reason. Everything that is not explained is
+    /// dropped, all of it where the [`Layout`](crate::Layout) names no explainer.
+    Explain,
+    /// Packets are dropped.
+    #[default]
+    Drop,
+}
+
+impl Felt {
+    pub(crate) const BOTH: [Felt; 2] = [Felt::Drop, Felt::Explain];
 }
 
 /// One thing to change in what is blocked.

@@ -12,6 +12,10 @@
 //! a published container port are translated, so that the guarded ports would be the wrong ones.) A drop there is final
 //! whatever other tables accept, and since nothing is accepted for belonging to an established connection, a block cuts
 //! open connections too. Elements carry their own end, so that blocks end on time without this program.
+//!
+//! Where clients are told why they are blocked ([`Explain`]), `prerouting` redirects their new connections to the
+//! explainer, so many a minute of each address. What it does not redirect comes to the first two chains like all else,
+//! and is dropped there.
 #![forbid(unsafe_code)]
 
 mod connections;
@@ -23,9 +27,9 @@ mod netlink;
 mod nftables;
 mod recorder;
 
-pub use element::{Change, Element};
+pub use element::{Change, Element, Felt};
 pub use enforcer::{Difference, Dropped, Enforcer};
 pub use error::EnforceError;
-pub use layout::{Layout, MAIL_PORTS};
+pub use layout::{Explain, Layout, MAIL_PORTS};
 pub use nftables::Nftables;
 pub use recorder::Recorder;

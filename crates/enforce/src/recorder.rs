@@ -6,7 +6,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::element::{canonical, parent};
-use crate::{Change, Difference, Dropped, Element, EnforceError, Enforcer};
+use crate::{Change, Difference, Dropped, Element, EnforceError, Enforcer, Felt};
 
 /// Keeps in memory what [`Nftables`](crate::Nftables) keeps in the kernel, and answers what is blocked. Time stands
 /// still until it is [advanced](Recorder::advance). Clones share what they hold, so that one can be given away and the
@@ -17,8 +17,8 @@ pub struct Recorder(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     now: Duration,
-    /// When each network's block ends; `None` is never.
-    blocked: HashMap<IpNet, Option<Duration>>,
+    /// When each network's block ends, `None` being never, and how it is felt.
+    blocked: HashMap<IpNet, (Option<Duration>, Felt)>,
     never: HashSet<IpNet>,
     applied: Vec<Change>,
     failure: Option<EnforceError>,
@@ -44,11 +44,19 @@ impl Recorder {
         state.now = state.now.saturating_add(by);
     }
 
-    /// Whether a packet from the address would be dropped now.
+    /// Whether the address is blocked now, whichever way it is felt.
     pub fn is_blocked(&self, address: IpAddr) -> bool {
+        self.felt(address).is_some()
+    }
+
+    /// How a new connection of the address to a mail port would be met now; `None`: as everyone's.
+    pub fn felt(&self, address: IpAddr) -> Option<Felt> {
         let state = self.state();
         let around = || std::iter::successors(Some(IpNet::from(address.to_canonical())), parent);
-        !around().any(|net| state.never.contains(&net)) && around().any(|net| state.holds(&net))
+        if around().any(|net| state.never.contains(&net)) {
+            return None;
+        }
+        around().filter_map(|net| state.felt(&net)).max()
     }
 
     /// Every change that was applied, in order.
@@ -63,8 +71,9 @@ impl Recorder {
 }
 
 impl State {
-    fn holds(&self, net: &IpNet) -> bool {
-        self.blocked.get(net).is_some_and(|end| end.is_none_or(|end| end > self.now))
+    fn felt(&self, net: &IpNet) -> Option<Felt> {
+        let (end, felt) = self.blocked.get(net)?;
+        end.is_none_or(|end| end > self.now).then_some(*felt)
     }
 
     fn begin(&mut self) -> Result<(), EnforceError> {
@@ -81,7 +90,7 @@ impl State {
         match change {
             Change::Add(element) => {
                 let end = element.timeout.map(|timeout| self.now.saturating_add(timeout));
-                self.blocked.insert(canonical(element.net), end);
+                self.blocked.insert(canonical(element.net), (end, element.felt));
             }
             Change::Remove(net) => drop(self.blocked.remove(&canonical(*net))),
             Change::AddNever(net) => drop(self.never.insert(canonical(*net))),
@@ -110,20 +119,24 @@ impl Enforcer for Recorder {
         let now = state.now;
         let mut difference = Difference { rebuilt: state.is_out_of_step, ..Difference::default() };
         let mut found = std::mem::take(&mut state.blocked);
-        found.retain(|_, end| end.is_none_or(|end| end > now));
+        found.retain(|_, (end, _)| end.is_none_or(|end| end > now));
         for element in want.iter().filter(|element| element.timeout.is_none_or(|timeout| !timeout.is_zero())) {
             let end = element.timeout.map(|timeout| now.saturating_add(timeout));
             let there = found.remove(&canonical(element.net));
             match (there, end) {
                 (None, _) => difference.missing += 1,
-                (Some(None), None) => {}
-                (Some(Some(there)), Some(end)) if there.abs_diff(end) < TOLERANCE => {}
+                (Some((_, felt)), _) if felt != element.felt => {
+                    difference.missing += 1;
+                    difference.surplus += 1;
+                }
+                (Some((None, _)), None) => {}
+                (Some((Some(there), _)), Some(end)) if there.abs_diff(end) < TOLERANCE => {}
                 (Some(_), _) => difference.changed += 1,
             }
-            state.blocked.insert(canonical(element.net), end);
+            state.blocked.insert(canonical(element.net), (end, element.felt));
         }
         let never: HashSet<IpNet> = never.iter().copied().map(canonical).collect();
-        difference.surplus = found.len() + state.never.difference(&never).count();
+        difference.surplus += found.len() + state.never.difference(&never).count();
         difference.missing += never.difference(&state.never).count();
         state.never = never;
         state.is_out_of_step = false;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use fairban_config::Config;
-use fairban_engine::{Engine, Question};
-use fairban_types::{Event, EventKind, Service, Subject, Time, network_of, single};
+use fairban_engine::Engine;
+use fairban_types::{Event, EventKind, Mailing, Service, SignIn, Subject, Time, network_of, single};
 
 const NOW: Time = Time::from_secs(1_800_000_000);
 
@@ -56,10 +56,38 @@ fn verdicts(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new(who, &name), |b| {
                 b.iter(|| {
                     n = start + (scattered(n) % addresses);
-                    engine.verdict(NOW, Question { client: black_box(address(n)), account: Some("alice@example.test") })
+                    engine.verdict(
+                        NOW,
+                        &SignIn {
+                            client: black_box(address(n)),
+                            account: Some("alice@example.test"),
+                            service: Service::Imap,
+                        },
+                    )
                 });
             });
         }
+    }
+    group.finish();
+}
+
+fn sendings(c: &mut Criterion) {
+    let mut group = c.benchmark_group("may_send");
+    for blocks in [0u64, 10_000] {
+        let mut engine = engine();
+        for n in 0..blocks {
+            let subject: Subject = format!("send:user{n}@d{n}.example.test").parse().unwrap();
+            let _ = engine.block(NOW, subject, None, "bench", "", &mut Vec::new());
+        }
+        let question = Mailing {
+            client: address(1),
+            account: Some("alice@example.test"),
+            helo: "laptop.example.test",
+            return_path: Some("alice+news@mail.example.test"),
+        };
+        group.bench_function(BenchmarkId::new("free", blocks), |b| {
+            b.iter(|| engine.may_send(NOW, black_box(&question)));
+        });
     }
     group.finish();
 }
@@ -87,6 +115,6 @@ fn steps(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20).measurement_time(Duration::from_secs(3));
-    targets = verdicts, steps
+    targets = verdicts, sendings, steps
 }
 criterion_main!(benches);

@@ -15,7 +15,9 @@ use crate::familiar::{Familiar, Place};
 use crate::hash::{self, AccountId};
 use crate::ladder::{Offence, Offences};
 use crate::members::Members;
+use crate::outbound::{self, Outbound};
 use crate::records::Records;
+use crate::refused::{Refusing, is_own_refusal};
 use crate::rules::{self, Rules};
 use crate::stale::Stale;
 use crate::standing::{Held, Receipt, Standing};
@@ -62,6 +64,7 @@ pub struct Engine {
     pub(crate) offences: Offences,
     pub(crate) stale: Stale,
     pub(crate) witnesses: Witnesses,
+    pub(crate) outbound: Outbound,
     pub(crate) now: Time,
     steps: u64,
 }
@@ -96,6 +99,7 @@ impl Engine {
             offences: Offences::default(),
             stale: Stale::default(),
             witnesses: Witnesses::new(memory_bytes_max),
+            outbound: Outbound::new(memory_bytes_max),
             now: Time::MIN,
             steps: 0,
         }
@@ -119,27 +123,22 @@ impl Engine {
             return Outcome::Duplicate;
         }
         let client = event.client.to_canonical();
+        if outbound::concerns(event.kind)
+            && let Some(outcome) = self.sent(event, account, out)
+        {
+            return outcome;
+        }
         if let Some(held) = self.refusal(self.now, client, account) {
-            let (code, is_guard, lingers, of_pair) =
-                (held.code, held.is_guard, !held.linger.is_zero(), held.subject == SubjectKind::Pair);
-            if event.kind.is_login_failure() {
-                let seen = self.see(event, client, account, tries);
-                if is_guard {
-                    self.prolong_guard(event, out);
-                } else if lingers {
-                    self.linger(seen, out);
-                } else if of_pair && !self.standing.is_exempt(client) {
-                    // Locked out of one account, who goes on trying is still guessing.
-                    self.score(seen, &rules::SUBJECTS[..1], out);
-                }
-            }
+            let code = held.code;
+            let refusal = Refusing::of(held);
+            self.refused(refusal, event, client, account, tries, out);
             return Outcome::Stopped(code);
         }
         let seen = self.see(event, client, account, tries);
         match event.kind {
             EventKind::LoginSucceeded => self.succeeded(seen),
             EventKind::RecipientAccepted => self.familiar.accepted(seen.place.home, seen.at),
-            kind if !self.rules.scores(kind) => {}
+            kind if !self.rules.scores(kind) || is_own_refusal(event) => {}
             _ if self.standing.is_exempt(client) => return Outcome::Exempt,
             _ if self.now.since(seen.at) > self.rules.period_max => return Outcome::Late,
             _ => return self.score(seen, &rules::SUBJECTS, out),
@@ -196,7 +195,11 @@ impl Engine {
 
     /// An estimate of the memory in use, in bytes, never much too low.
     pub fn bytes(&self) -> usize {
-        self.evictable_bytes() + self.standing.bytes() + self.offences.bytes() + self.witnesses.bytes()
+        self.evictable_bytes()
+            + self.standing.bytes()
+            + self.offences.bytes()
+            + self.witnesses.bytes()
+            + self.outbound.bytes()
     }
 
     fn evictable_bytes(&self) -> usize {
@@ -255,7 +258,7 @@ impl Engine {
         self.stale.explains(credential, seen.account, seen.at)
     }
 
-    fn score(&mut self, seen: Seen<'_>, subjects: &[SubjectKind], out: &mut Vec<Decision>) -> Outcome {
+    pub(crate) fn score(&mut self, seen: Seen<'_>, subjects: &[SubjectKind], out: &mut Vec<Decision>) -> Outcome {
         if self.is_stale_device(seen) {
             return Outcome::Spared;
         }
@@ -475,10 +478,12 @@ impl Engine {
             spares_familiar: decision.spares_familiar,
             in_kernel: decision.in_kernel,
             is_guard,
+            diagnosis: decision.diagnosis,
             subject: match &decision.subject {
                 Subject::Network(_) => SubjectKind::Address,
                 Subject::Account(_) => SubjectKind::Account,
                 Subject::Pair(..) => SubjectKind::Pair,
+                Subject::Sending(_) => SubjectKind::Sending,
             },
             holes: decision.holes.clone().into_boxed_slice(),
             linger,
@@ -501,7 +506,11 @@ impl Engine {
             return;
         }
         let limit = self.rules.policy.memory_bytes_max / 100 * MEMORY_SHARE_PERCENT;
-        let fixed = self.standing.bytes() + self.offences.bytes() + self.witnesses.bytes() + self.stale.bytes();
+        let fixed = self.standing.bytes()
+            + self.offences.bytes()
+            + self.witnesses.bytes()
+            + self.stale.bytes()
+            + self.outbound.bytes();
         let allowed = limit.saturating_sub(fixed).max(limit / 8);
         while self.evictable_bytes() > allowed && self.records.len() > 0 {
             self.forget_oldest();
@@ -510,6 +519,7 @@ impl Engine {
             let pairs_max = (limit / 4 / 128).max(1024);
             self.familiar.tidy(self.now, &self.rules.policy.familiar, pairs_max);
             self.stale.tidy(self.now, pairs_max);
+            self.outbound.tidy(self.now);
             self.offences.drop_before(self.now.before(self.rules.forget_max));
         }
     }
@@ -539,7 +549,7 @@ fn receipt(decision: &Decision, standing: &Standing) -> Option<Arc<Receipt>> {
 pub(crate) fn record_key(subject: SubjectKind, account: AccountId, home: u128) -> u128 {
     match subject {
         SubjectKind::Address => home,
-        SubjectKind::Account => wide_key(&[account]),
+        SubjectKind::Account | SubjectKind::Sending => wide_key(&[account]),
         SubjectKind::Pair => wide_key(&[account, (home >> 64) as u64, home as u64]),
     }
 }

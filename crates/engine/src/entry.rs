@@ -119,7 +119,7 @@ impl Entry {
 const TEXT_MAX: usize = 120;
 
 /// A length byte before each text: 0 is absent, n + 1 is n bytes.
-fn pack(event: &Event<'_>) -> Box<[u8]> {
+fn pack<'t>(event: &'t Event<'_>) -> Box<[u8]> {
     let texts = [
         &event.account,
         &event.digest,
@@ -131,30 +131,31 @@ fn pack(event: &Event<'_>) -> Box<[u8]> {
         &event.method,
         &event.reason,
     ];
-    let size: usize = texts.iter().map(|text| 1 + text.as_deref().map_or(0, |text| text.len().min(TEXT_MAX))).sum();
-    let mut packed = Vec::with_capacity(17 + size);
+    // Absent texts at the end need no byte: reading past the end is absent.
+    let present = texts.iter().rposition(|text| text.is_some()).map_or(0, |last| last + 1);
+    let cut = |text: &'t str| &text[..text.floor_char_boundary(TEXT_MAX)];
+    let texts = texts[..present].iter().map(|text| text.as_deref().map(cut));
+    let address_len = if event.client.is_ipv4() { 4 } else { 16 };
+    let size = texts.clone().map(|text| 1 + text.map_or(0, str::len)).sum::<usize>();
+    // Exactly as much as is needed: nothing has to be moved in the end.
+    let mut packed = Vec::with_capacity(1 + address_len + size);
     match event.client {
         IpAddr::V4(v4) => {
             packed.push(4);
-            packed.extend(v4.octets());
+            packed.extend_from_slice(&v4.octets());
         }
         IpAddr::V6(v6) => {
             packed.push(16);
-            packed.extend(v6.octets());
+            packed.extend_from_slice(&v6.octets());
         }
     }
     for text in texts {
-        let Some(text) = text.as_deref() else {
+        let Some(text) = text else {
             packed.push(0);
             continue;
         };
-        let cut = &text[..text.floor_char_boundary(TEXT_MAX)];
-        packed.push(cut.len() as u8 + 1);
-        packed.extend(cut.as_bytes());
-    }
-    // Absent texts at the end need no byte: reading past the end is absent.
-    while packed.last() == Some(&0) && packed.len() > 17 {
-        packed.pop();
+        packed.push(text.len() as u8 + 1);
+        packed.extend_from_slice(text.as_bytes());
     }
     packed.into_boxed_slice()
 }

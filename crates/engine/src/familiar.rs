@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use smallvec::SmallVec;
 
-use crate::hash::{AccountId, address_bits, mix, table_bytes};
+use crate::hash::{AccountId, address_bits, blend, table_bytes};
 
 /// An account's successes from one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) struct Place {
 impl Familiar {
     fn pair(account: AccountId, client: IpAddr, policy: &FamiliarPolicy) -> u64 {
         let network = address_bits(client, policy.ipv4_prefix, policy.ipv6_prefix);
-        mix(&[account, (network >> 64) as u64, network as u64])
+        blend(blend(account, (network >> 64) as u64), network as u64)
     }
 
     /// Whether the account signs in from the client's network.

@@ -22,7 +22,15 @@ pub(crate) fn lower(text: &str) -> Cow<'_, str> {
 
 /// The hash of an account's name.
 pub(crate) fn account(name: &str) -> AccountId {
-    SipHasher13::new().hash(lower(name.trim()).as_bytes()) | 1
+    SipHasher13::new().hash(lower(trimmed(name)).as_bytes()) | 1
+}
+
+/// The same as `trim`, which looks at every character from both ends, but names seldom have blanks there.
+fn trimmed(name: &str) -> &str {
+    match name.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => name,
+        _ => name.trim(),
+    }
 }
 
 /// The hash by which two wrong tries are the same try: account and password digest, or the recipient; 0 if that cannot
@@ -40,6 +48,15 @@ pub(crate) fn credential(event: &Event<'_>, account: AccountId) -> u64 {
 pub(crate) fn mix(parts: &[u64]) -> u64 {
     let (bytes, len) = flat(parts);
     SipHasher13::new().hash(&bytes[..len])
+}
+
+/// A hash of two numbers of which one is a hash already, for maps alone: much faster than [`mix`], never stored.
+#[inline]
+pub(crate) fn blend(hash: u64, number: u64) -> u64 {
+    // Digits of pi.
+    const KEYS: [u64; 2] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344];
+    let product = u128::from(hash ^ KEYS[0]) * u128::from(number ^ KEYS[1]);
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// A hash of several numbers as a key that no address of a client has: its first half is that of no unicast address.

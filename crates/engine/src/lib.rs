@@ -1,7 +1,7 @@
 //! Scoring, blocks and verdicts: a state machine that takes events and the time, and says what is decided.
 //!
-//! [`Engine::step`] takes one event and appends what follows from it; [`Engine::verdict`] answers a mail server's
-//! question. The same input gives the same decisions, to the byte.
+//! [`Engine::step`] takes one event and appends what follows from it; [`Engine::verdict`] and [`Engine::may_send`] answer
+//! a mail server's questions. The same input gives the same decisions, to the byte.
 //!
 //! This crate must not read a clock, use randomness in a decision, store anything, do I/O or run async code.
 #![forbid(unsafe_code)]
@@ -9,26 +9,33 @@
 mod diagnosis;
 mod engine;
 mod entry;
+mod excess;
 mod familiar;
 mod guard;
+mod habit;
 mod hash;
 mod ladder;
 mod manual;
 mod members;
 mod networks;
+mod outbound;
 mod recall;
 mod records;
+mod refused;
 mod renew;
 mod rules;
+mod sending;
 mod stale;
 mod standing;
 mod verdict;
+mod volume;
 mod widen;
 mod witness;
 
 pub use engine::{Engine, Outcome};
 pub use familiar::Familiarity;
+pub use habit::{Habit, HabitError, Peak};
 pub use ladder::Offence;
 pub use manual::Refusal;
 pub use recall::Recalled;
-pub use verdict::{Question, Score, Verdict};
+pub use verdict::Score;

@@ -1,6 +1,8 @@
 //! What people decide: blocks, releases, the never-block list, a new policy.
 
-use fairban_types::{Action, Code, Decision, Diagnosis, Effect, Origin, Policy, Subject, Time};
+use fairban_types::{
+    Action, Code, Decision, Diagnosis, Direction, Effect, Origin, Policy, Sender, Sending, Subject, Time,
+};
 use ipnet::IpNet;
 
 use crate::engine::{Engine, ending};
@@ -32,6 +34,10 @@ impl Engine {
             return Err(Refusal::NeverBlock);
         }
         let in_kernel = subject.network().is_some();
+        let effect = match subject {
+            Subject::Sending(_) => Effect::Soft,
+            Subject::Network(_) | Subject::Account(_) | Subject::Pair(..) => Effect::Drop,
+        };
         let decision = Decision {
             code: Code::default(),
             time: self.now,
@@ -42,7 +48,7 @@ impl Engine {
             score: 0,
             threshold: 0,
             until,
-            effect: Effect::Drop,
+            effect,
             diagnosis: Diagnosis::Manual,
             offence: 0,
             spares_familiar: false,
@@ -72,6 +78,12 @@ impl Engine {
                 places
             }
             Subject::Pair(..) => vec![Place::of(subject)],
+            Subject::Sending(sending) => {
+                if let Sender::Account(name) = &sending.sender {
+                    self.outbound.forgive(hash::account(name), self.now);
+                }
+                sending_places(sending)
+            }
         };
         places.dedup();
         for place in places {
@@ -138,6 +150,14 @@ impl Engine {
         }
     }
 
+    /// Says whether mail servers ask before a sign-in. Those that do also report how it went.
+    pub fn set_mail_servers_ask(&mut self, asks: bool) {
+        self.rules.policy.mail_servers_ask = asks;
+        if asks {
+            self.witnesses.expect_reports();
+        }
+    }
+
     /// The never-block list.
     pub fn never(&self) -> Vec<IpNet> {
         self.standing.never()
@@ -178,5 +198,14 @@ impl Engine {
                 self.never_add(now, net, "configuration", out);
             }
         }
+    }
+}
+
+/// Where blocks of a sender are kept; either way means every way.
+fn sending_places(sending: &Sending) -> Vec<Place> {
+    let place = |direction| Place::of(&Subject::Sending(Sending { direction, ..sending.clone() }));
+    match sending.direction {
+        Direction::Both => Direction::ALL.iter().copied().map(place).collect(),
+        direction => vec![place(direction)],
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use fairban_types::{Action, Decision, Event, EventKind, Subject, SubjectKind};
+use fairban_types::{Action, Decision, Event, EventKind, Sender, Subject, SubjectKind};
 use ipnet::IpNet;
 
 use crate::engine::{Engine, Seen, record_key};
@@ -10,6 +10,7 @@ use crate::entry::SPENT;
 use crate::familiar::Familiarity;
 use crate::hash;
 use crate::ladder::Offence;
+use crate::outbound;
 
 /// What became of a stored event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,9 @@ impl Engine {
         let tries = self.witnesses.fresh(event, account).max(1);
         if outcome == Recalled::Stopped {
             return;
+        }
+        if outbound::concerns(event.kind) && account != 0 && self.hear_sent(event, account).is_some() {
+            self.outbound.accept(account, event.time);
         }
         let client = event.client.to_canonical();
         let is_familiar = outcome == Recalled::Spared;
@@ -58,6 +62,7 @@ impl Engine {
             Subject::Network(net) => home(net),
             Subject::Account(name) => record_key(SubjectKind::Account, hash::account(name), 0),
             Subject::Pair(name, net) => record_key(SubjectKind::Pair, hash::account(name), home(net)),
+            Subject::Sending(sending) => return self.recall_sending(&sending.sender, decision.action),
         };
         let Some(slot) = self.records.find(key) else { return };
         match decision.action {
@@ -66,6 +71,15 @@ impl Engine {
                 let (slot, _, entries) = self.records.forget(slot);
                 self.unindex(slot, &entries);
             }
+            Action::Guard | Action::Expire => {}
+        }
+    }
+
+    fn recall_sending(&mut self, sender: &Sender, action: Action) {
+        let Sender::Account(name) = sender else { return };
+        match action {
+            Action::Block => self.outbound.spend(hash::account(name)),
+            Action::Release => self.outbound.forgive(hash::account(name), self.now),
             Action::Guard | Action::Expire => {}
         }
     }

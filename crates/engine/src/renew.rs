@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fairban_types::{Action, Decision, Diagnosis, Subject, SubjectKind};
+use fairban_types::{Action, Decision, Subject, SubjectKind};
 
 use crate::engine::{Engine, Seen};
 use crate::entry::{Entry, SPENT};
@@ -31,7 +31,7 @@ impl Engine {
             threshold: receipt.map_or(0, |receipt| receipt.threshold),
             until: held.until,
             effect: held.effect,
-            diagnosis: receipt.map_or(Diagnosis::Unknown, |receipt| receipt.diagnosis),
+            diagnosis: receipt.map_or(held.diagnosis, |receipt| receipt.diagnosis),
             offence: held.offence,
             spares_familiar: held.spares_familiar,
             in_kernel: held.in_kernel,

@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairban_types::{Code, Diagnosis, Effect, Evidence, Origin, Subject, SubjectKind, Time, single};
+use fairban_types::{Code, Diagnosis, Effect, Evidence, Origin, Refused, Sending, Subject, SubjectKind, Time, single};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use crate::hash::{self, AccountId, table_bytes};
 use crate::networks::Networks;
+use crate::sending;
 
 /// What made a block.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(crate) struct Held {
     pub(crate) spares_familiar: bool,
     pub(crate) in_kernel: bool,
     pub(crate) is_guard: bool,
+    pub(crate) diagnosis: Diagnosis,
     pub(crate) subject: SubjectKind,
     pub(crate) holes: Box<[IpNet]>,
     /// How long it goes on after the last refused try.
@@ -46,12 +48,32 @@ pub(crate) struct Held {
     pub(crate) origin: Arc<Origin>,
 }
 
+impl Held {
+    /// What a question that it answers with no is told.
+    pub(crate) fn refused(&self) -> Refused {
+        Refused {
+            code: self.code,
+            until: self.until,
+            effect: self.effect,
+            diagnosis: self.diagnosis,
+            subject: self.subject,
+        }
+    }
+
+    /// Whether its time is not over.
+    pub(crate) fn is_in_force(&self, now: Time) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
+}
+
 /// Where a block is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Place {
     Network(IpNet),
     Account(AccountId),
     Pair(AccountId, IpNet),
+    /// By [`sending::key`].
+    Sending(u64),
 }
 
 impl Place {
@@ -60,12 +82,18 @@ impl Place {
             Subject::Network(net) => Place::Network(net.trunc()),
             Subject::Account(name) => Place::Account(hash::account(name)),
             Subject::Pair(name, net) => Place::Pair(hash::account(name), net.trunc()),
+            Subject::Sending(sending) => Place::Sending(sending::key(sending)),
         }
     }
 }
 
 struct Named {
     name: Box<str>,
+    held: Held,
+}
+
+struct SendBlock {
+    sending: Sending,
     held: Held,
 }
 
@@ -76,6 +104,7 @@ pub(crate) struct Standing {
     networks: Networks<Held>,
     accounts: HashMap<AccountId, Named, RandomState>,
     pairs: HashMap<(AccountId, IpNet), Named, RandomState>,
+    sendings: HashMap<u64, SendBlock, RandomState>,
     ends: BinaryHeap<Reverse<(Time, Place)>>,
     never: Networks<()>,
 }
@@ -127,6 +156,16 @@ impl Standing {
         if self.pairs.is_empty() { None } else { self.pairs.get(&(account, net)).map(|named| &named.held) }
     }
 
+    /// The send block with this key.
+    pub(crate) fn sending(&self, key: u64) -> Option<&Held> {
+        self.sendings.get(&key).map(|block| &block.held)
+    }
+
+    /// Whether no send block is in force.
+    pub(crate) fn has_no_sendings(&self) -> bool {
+        self.sendings.is_empty()
+    }
+
     pub(crate) fn get(&self, subject: &Subject) -> Option<&Held> {
         self.at(Place::of(subject))
     }
@@ -137,6 +176,7 @@ impl Standing {
             Place::Network(net) => self.networks.get(&net),
             Place::Account(account) => self.accounts.get(&account).map(|named| &named.held),
             Place::Pair(account, net) => self.pairs.get(&(account, net)).map(|named| &named.held),
+            Place::Sending(key) => self.sending(key),
         }
     }
 
@@ -148,7 +188,7 @@ impl Standing {
         }
         let name = || match subject {
             Subject::Account(name) | Subject::Pair(name, _) => name.as_str().into(),
-            Subject::Network(_) => "".into(),
+            Subject::Network(_) | Subject::Sending(_) => "".into(),
         };
         match place {
             Place::Network(net) if net.prefix_len() == net.max_prefix_len() => {
@@ -162,6 +202,11 @@ impl Standing {
             }
             Place::Pair(account, net) => {
                 self.pairs.insert((account, net), Named { name: name(), held });
+            }
+            Place::Sending(key) => {
+                if let Subject::Sending(sending) = subject {
+                    self.sendings.insert(key, SendBlock { sending: sending.clone(), held });
+                }
             }
         }
     }
@@ -182,6 +227,9 @@ impl Standing {
             }
             Place::Pair(account, net) => {
                 self.pairs.remove(&(account, net)).map(|named| (Subject::Pair(named.name.into(), net), named.held))
+            }
+            Place::Sending(key) => {
+                self.sendings.remove(&key).map(|block| (Subject::Sending(block.sending), block.held))
             }
         }
     }
@@ -235,13 +283,14 @@ impl Standing {
 
     /// How many blocks and guards are in force.
     pub(crate) fn len(&self) -> usize {
-        self.addresses.len() + self.networks.len() + self.accounts.len() + self.pairs.len()
+        self.addresses.len() + self.networks.len() + self.accounts.len() + self.pairs.len() + self.sendings.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
         table_bytes::<(IpAddr, Held)>(self.addresses.len())
             + self.networks.bytes()
             + table_bytes::<(AccountId, IpNet, Named)>(self.accounts.len() + self.pairs.len())
+            + table_bytes::<(u64, SendBlock)>(self.sendings.len())
             + self.ends.capacity() * size_of::<(Time, Place)>()
     }
 }

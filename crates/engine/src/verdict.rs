@@ -2,43 +2,12 @@
 
 use std::net::IpAddr;
 
-use fairban_types::{Code, Effect, Evidence, SubjectKind, Time, network_of};
+use fairban_types::{Effect, Evidence, Service, SignIn, SubjectKind, Time, Verdict, network_of};
 
 use crate::engine::{Engine, evidence};
 use crate::hash::{self, AccountId};
 use crate::rules;
 use crate::standing::Held;
-
-/// May this client do this?
-#[derive(Clone, Copy, Debug)]
-pub struct Question<'a> {
-    /// The client's address.
-    pub client: IpAddr,
-    /// The account that it wants to sign in to, if it is about signing in.
-    pub account: Option<&'a str>,
-}
-
-/// The answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Go on.
-    Allow,
-    /// No, because of the block with this code.
-    Refuse {
-        /// The block's reference.
-        code: Code,
-        /// Its end; `None` is permanent.
-        until: Option<Time>,
-        /// How it should be felt.
-        effect: Effect,
-    },
-}
-
-impl From<&Held> for Verdict {
-    fn from(held: &Held) -> Self {
-        Verdict::Refuse { code: held.code, until: held.until, effect: held.effect }
-    }
-}
 
 /// A subject's present score under one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,11 +41,17 @@ impl Engine {
         scores.filter(|score| score.score > 0).collect()
     }
 
-    /// The answer to a question, by the blocks in force. Blocks that have ended but were not yet swept do not count.
-    pub fn verdict(&self, now: Time, question: Question<'_>) -> Verdict {
+    /// Whether the client may sign in, by the blocks in force. Blocks that have ended but were not yet swept do not
+    /// count.
+    pub fn verdict(&self, now: Time, question: &SignIn<'_>) -> Verdict {
         let client = question.client.to_canonical();
         let account = question.account.map_or(0, hash::account);
-        self.refusal(now, client, account).map_or(Verdict::Allow, Verdict::from)
+        if let Some(held) = self.refusal(now, client, account) {
+            return Verdict::Refuse(held.refused());
+        }
+        let sends = matches!(question.service, Service::Smtp | Service::Submission);
+        let refusal = question.account.filter(|_| sends).and_then(|account| self.sign_in_to_send(now, account));
+        refusal.map_or(Verdict::Allow, |held| Verdict::Refuse(held.refused()))
     }
 
     /// Whether anything enforces the block: the kernel, or a mail server that asks.
@@ -89,7 +64,7 @@ impl Engine {
         if self.standing.is_exempt(client) {
             return None;
         }
-        let in_force = |held: &Held| held.until.is_none_or(|until| until > now) && self.is_felt(held);
+        let in_force = |held: &Held| held.is_in_force(now) && self.is_felt(held);
         let mut familiar = None;
         let mut is_familiar =
             || *familiar.get_or_insert_with(|| account != 0 && self.is_familiar(account, client, now));

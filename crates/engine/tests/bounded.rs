@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use fairban_config::Config;
-use fairban_engine::{Engine, Question, Verdict};
-use fairban_types::{Event, EventKind, Service, Time};
+use fairban_engine::Engine;
+use fairban_types::{Event, EventKind, Service, SignIn, Time, Verdict};
 
 const ATTACKERS: u32 = 5_000_000;
 const BLOCKED: u32 = 1000;
@@ -54,7 +54,7 @@ fn five_million_attackers_fit_into_the_default_limit() {
     assert!(peak < limit, "{peak} of {limit}");
     let now = Time::from_millis(start.millis() + i64::from(ATTACKERS) / 10);
     for n in 0..BLOCKED {
-        let question = Question { client: attacker(n), account: None };
-        assert_ne!(engine.verdict(now, question), Verdict::Allow, "{}", attacker(n));
+        let question = SignIn { client: attacker(n), account: None, service: Service::Imap };
+        assert_ne!(engine.verdict(now, &question), Verdict::Allow, "{}", attacker(n));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use fairban_types::{EventKind, Subject, parse_duration};
+use fairban_types::{Direction, EventKind, Sender, Subject, parse_duration};
 use ipnet::IpNet;
 
 /// Guards a mail server: blocks who attacks it, says why, and lets people back in.
@@ -70,6 +70,22 @@ pub(crate) enum Command {
     /// The never-block list.
     #[command(subcommand)]
     Never(NeverCommand),
+    /// Blocks on sending mail: by return-path, domain, account or HELO name.
+    ///
+    /// They are soft: a session goes on normally, but AUTH fails like a wrong password, and RCPT is refused. They take a
+    /// mail server that asks.
+    #[command(subcommand)]
+    SendBlock(SendBlockCommand),
+    /// Let the mail servers of this machine ask Fairban: show what that takes, apply it, check it, undo it.
+    ///
+    /// Alone it looks and shows, and changes nothing. With --check the exit status is 1 if a mail server does not ask.
+    #[command(
+        after_help = "Examples:\n  fairban setup              what would be changed, line by line, and why\n  fairban setup \
+                      --apply      change it, with a backup; a mail server that complains gets its files back\n  fairban \
+                      setup --check      make the mail servers ask, and see whether they did\n  fairban setup --undo       \
+                      give every file back"
+    )]
+    Setup(SetupArgs),
     /// Take everything that Fairban made out of the kernel.
     Flush(FlushArgs),
     /// Print the reference of all configuration keys, event kinds and profiles (Markdown).
@@ -105,6 +121,46 @@ pub(crate) struct RunArgs {
     /// Take everything that Fairban made out of the kernel, and end.
     #[arg(long, conflicts_with_all = ["demo", "observe"])]
     pub(crate) flush: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct SetupArgs {
+    /// Change the files, check them with the servers' own programs, and reload the servers.
+    #[arg(long, conflicts_with_all = ["check", "undo"])]
+    pub(crate) apply: bool,
+    /// See by a real sign-in and a real SMTP session whether the mail servers ask the running daemon.
+    #[arg(long, conflicts_with = "undo")]
+    pub(crate) check: bool,
+    /// Give back the files as they were before.
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Change files, but reload nothing.
+    #[arg(long)]
+    pub(crate) no_reload: bool,
+    /// Only these mail servers.
+    #[arg(long, value_name = "SERVER")]
+    pub(crate) only: Vec<crate::setup::Server>,
+    /// Fairban's configuration file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/fairban.toml")]
+    pub(crate) config: PathBuf,
+    /// Postfix's configuration folder; by default its own.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) postfix_dir: Option<PathBuf>,
+    /// Dovecot's configuration file; by default its own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dovecot_conf: Option<PathBuf>,
+    /// Exim's configuration file; by default its own.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) exim_conf: Option<PathBuf>,
+    /// Where backups and the journal are kept; by default `setup` in the folder of the store.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: Option<PathBuf>,
+    /// Where the mail server takes mail, for --check.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:25")]
+    pub(crate) smtp: std::net::SocketAddr,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Args)]
@@ -267,6 +323,51 @@ pub(crate) enum NeverCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SendBlockCommand {
+    /// Add an entry; one of the same sender and direction is replaced.
+    #[command(
+        after_help = "Examples:\n  fairban send-block add bob@example.test --for 1d --reason 'sends spam'\n  fairban send-block \
+                      add @.example.test --direction inbound    the domain with its subdomains\n  fairban send-block \
+                      add account=bob\n  fairban send-block add helo=mail.example.test\n\nAn address or domain is \
+                      compared with the return-path (MAIL FROM), never with the From header."
+    )]
+    Add {
+        /// An address, @domain, @.domain (with its subdomains), account=NAME or helo=NAME.
+        sender: Sender,
+        /// Which way: inbound (who did not sign in), outbound (who did), or both.
+        #[arg(long, default_value = "both", value_parser = direction)]
+        direction: Direction,
+        /// How long, such as 30m, 4h, 1d; until it is removed, if left out.
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        time: Option<Duration>,
+        /// Why: shown wherever the entry is.
+        #[arg(long, alias = "description", default_value = "blocked by an administrator")]
+        reason: String,
+    },
+    /// Remove a sender's entries, whatever their direction.
+    Remove {
+        /// The sender, as it is listed.
+        sender: Sender,
+        /// Why: kept with the release.
+        #[arg(long, default_value = "released by an administrator")]
+        reason: String,
+    },
+    /// Show the entries in force.
+    List {
+        /// Also those that are over.
+        #[arg(long)]
+        all: bool,
+        /// As JSON: one object per entry.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn direction(text: &str) -> Result<Direction, String> {
+    text.parse()
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

@@ -12,25 +12,32 @@ use fairban_types::Time;
 
 use crate::cli::LogArgs;
 
-/// Read at once: large enough for few calls, small enough for the cache.
-const PIECE: usize = 256 * 1024;
-/// The longest line that is read whole; what is longer is cut.
-const LINE_MAX: usize = 1024 * 1024;
+/// Read at once: large enough for few calls, small enough to stay in the cache until it is parsed.
+const PIECE: usize = 128 * 1024;
+/// The longest line that is read whole; what is longer is cut, and too long to be parsed anyway.
+const LINE_MAX: usize = 2 * fairban_parse::LINE_LEN_MAX;
+/// What a buffer for [`Log::enter`] must hold at least.
+pub(crate) const BUFFER_LEN_MIN: usize = LINE_MAX + PIECE;
 
 /// One log, opened.
 pub(crate) struct Log {
     pub(crate) path: PathBuf,
-    input: Box<dyn Read>,
+    input: Box<dyn Read + Send>,
     /// Its size in bytes, if it is a file.
     pub(crate) size: Option<u64>,
     pub(crate) context: Context,
     pub(crate) parser: Parser,
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
+    /// The beginning of a line whose end did not fit into the last buffer.
+    begun: Vec<u8>,
     at_end: bool,
     /// Bytes handed out so far.
     pub(crate) read: u64,
+}
+
+/// The part of a buffer that is still to be filled with lines. It begins with the beginning of one.
+pub(crate) struct Room<'b> {
+    bytes: &'b mut [u8],
+    begun: usize,
 }
 
 /// The configuration that a log command is to use.
@@ -60,7 +67,7 @@ fn machine_zone() -> jiff::tz::TimeZone {
 
 impl Log {
     fn open(path: &Path, year: Option<i16>, zone: &jiff::tz::TimeZone, formats: &Arc<Formats>) -> anyhow::Result<Self> {
-        let (input, size, reference): (Box<dyn Read>, _, _) = if path == Path::new("-") {
+        let (input, size, reference): (Box<dyn Read + Send>, _, _) = if path == Path::new("-") {
             (Box::new(std::io::stdin()), None, Time::from(std::time::SystemTime::now()))
         } else {
             let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
@@ -75,52 +82,82 @@ impl Log {
             size,
             context: Context { reference, year, zone: zone.clone() },
             parser: Parser::new().with_formats(formats.clone()),
-            buffer: vec![0; PIECE],
-            start: 0,
-            end: 0,
+            begun: Vec::new(),
             at_end: false,
             read: 0,
         })
     }
 
-    /// Calls back with each line, without its newline, until the end of what one piece holds. `false`: that was all.
+    /// Calls back with each line, without its newline, of what one reading gives. `false`: that was all.
     pub(crate) fn each_line(
         &mut self,
+        buffer: &mut [u8],
         mut take: impl FnMut(&mut Parser, &Context, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
-        let mut rest = self.fill()?;
-        while let Some(newline) = memchr::memchr(b'\n', &self.buffer[rest..self.end]) {
-            let line = &self.buffer[rest..rest + newline];
-            take(&mut self.parser, &self.context, line.strip_suffix(b"\r").unwrap_or(line))?;
-            rest += newline + 1;
+        let mut room = self.enter(buffer);
+        let piece = self.next(&mut room)?;
+        self.leave(room);
+        for line in each(piece) {
+            take(&mut self.parser, &self.context, line)?;
         }
-        if self.at_end && rest < self.end {
-            take(&mut self.parser, &self.context, &self.buffer[rest..self.end])?;
-            rest = self.end;
-        }
-        self.read += (rest - self.start) as u64;
-        self.start = rest;
         Ok(!self.at_end)
     }
 
-    /// Moves the beginning of a line to the front and reads on behind it. A line that fills the largest buffer is cut.
-    fn fill(&mut self) -> anyhow::Result<usize> {
-        self.buffer.copy_within(self.start..self.end, 0);
-        self.end -= self.start;
-        self.start = 0;
-        if self.end > LINE_MAX {
-            self.read += (self.end - LINE_MAX) as u64;
-            self.end = LINE_MAX;
-        }
-        if self.buffer.len() < self.end + PIECE / 2 {
-            self.buffer.resize(self.end + PIECE, 0);
-        }
+    /// Goes on in a new buffer.
+    pub(crate) fn enter<'b>(&mut self, buffer: &'b mut [u8]) -> Room<'b> {
+        let begun = std::mem::take(&mut self.begun);
+        buffer[..begun.len()].copy_from_slice(&begun);
+        Room { bytes: buffer, begun: begun.len() }
+    }
+
+    /// Keeps the beginning of a line for the next buffer.
+    pub(crate) fn leave(&mut self, room: Room<'_>) {
+        self.begun.extend_from_slice(&room.bytes[..room.begun]);
+    }
+
+    /// Whether the room is too small to read on, or there is nothing left to read.
+    pub(crate) fn is_done(&self, room: &Room<'_>) -> bool {
+        self.at_end || room.bytes.len() < BUFFER_LEN_MIN
+    }
+
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.at_end
+    }
+
+    /// Reads on, once, and takes the whole lines off the room: none, if no line has come to its end.
+    pub(crate) fn next<'b>(&mut self, room: &mut Room<'b>) -> anyhow::Result<&'b [u8]> {
+        // Of a line that is too long, only its beginning is kept.
+        let from = room.begun.min(LINE_MAX);
         let count = self
             .input
-            .read(&mut self.buffer[self.end..])
+            .read(&mut room.bytes[from..from + PIECE])
             .with_context(|| format!("cannot read {}", self.path.display()))?;
-        self.end += count;
+        self.read += count as u64;
         self.at_end = count == 0;
-        Ok(0)
+        let filled = from + count;
+        let lines = match memchr::memrchr(b'\n', &room.bytes[from..filled]) {
+            Some(newline) => from + newline + 1,
+            None if self.at_end => filled,
+            None => 0,
+        };
+        let (piece, rest) = std::mem::take(&mut room.bytes).split_at_mut(lines);
+        *room = Room { bytes: rest, begun: filled - lines };
+        Ok(piece)
     }
+}
+
+/// The lines of a piece, without their line ends.
+pub(crate) fn each(piece: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = piece;
+    std::iter::from_fn(move || {
+        let end = match memchr::memchr(b'\n', rest) {
+            Some(newline) => newline + 1,
+            None if rest.is_empty() => return None,
+            None => rest.len(),
+        };
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
 }

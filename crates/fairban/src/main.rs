@@ -8,6 +8,7 @@ mod daemon;
 mod lines;
 mod parse_command;
 mod replay;
+mod setup;
 mod show;
 mod terminal;
 
@@ -54,6 +55,7 @@ fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
         Command::Parse(args) => parse_command::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Flush(args) => daemon::flush(&lines::config(args.config.as_deref())?.enforce),
+        Command::Setup(args) => setup::run(&args, cli.control),
         Command::Completions { shell } => cli::completions(shell),
         Command::Manual { folder } => cli::manual(&folder),
         Command::Reference => {

@@ -150,7 +150,7 @@ impl Format {
         let program = self.source.program.as_deref().unwrap_or("").as_bytes();
         let after_tag = after_tag(line.as_bytes(), program);
         [Some(line.as_bytes()), after_tag].into_iter().flatten().find_map(|text| {
-            let message = Message { time: Time::MIN, program, text };
+            let message = Message { time: Time::MIN, whole: None, program, text };
             let groups = self.pattern.captures(text)?;
             match self.outcome(&message, &groups) {
                 Outcome::Event(event) => Some(event.client),

@@ -8,8 +8,10 @@
 mod custom;
 mod dovecot;
 mod exim;
+mod frequent;
 mod message;
 mod parser;
+pub mod policy;
 mod postfix;
 mod prefix;
 mod repeated;
@@ -20,7 +22,7 @@ use fairban_types::{Event, Time};
 use jiff::tz::TimeZone;
 
 pub use custom::{CustomError, ExampleResult, Formats, Problem};
-pub use parser::{LINE_LEN_MAX, Parser};
+pub use parser::{Counts, LINE_LEN_MAX, Parser};
 
 /// How one line was read.
 // An event on the heap would cost an allocation for every event of a log.

@@ -218,6 +218,22 @@ const IN_ADDRESS: [bool; 256] = {
     bytes
 };
 
+/// Letters, digits and these.
+pub(crate) const fn table(others: &[u8]) -> [bool; 256] {
+    let mut bytes = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        bytes[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        bytes[others[at] as usize] = true;
+        at += 1;
+    }
+    bytes
+}
+
 /// `[address]` at the beginning, and what follows.
 pub(crate) fn bracketed_address(text: &[u8]) -> Option<(IpAddr, &[u8])> {
     let inner = text.strip_prefix(b"[")?;

@@ -72,6 +72,17 @@ pub struct Familiar {
     pub successes: u32,
 }
 
+/// What an account usually sends. A commit replaces what was known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Habit {
+    /// The account, in lower case.
+    pub account: String,
+    /// The habit, as the engine's own text.
+    pub habit: String,
+    /// When the account last sent anything.
+    pub last: Time,
+}
+
 /// A change of the never-block list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NeverChange {
@@ -101,6 +112,8 @@ pub struct Batch {
     pub cursors: Vec<(String, String)>,
     /// Familiar networks.
     pub familiar: Vec<Familiar>,
+    /// What accounts usually send.
+    pub habits: Vec<Habit>,
     /// Changes of the never-block list, in order.
     pub never: Vec<NeverChange>,
     /// The ladder.
@@ -125,6 +138,7 @@ impl Batch {
         self.happenings.is_empty()
             && self.cursors.is_empty()
             && self.familiar.is_empty()
+            && self.habits.is_empty()
             && self.never.is_empty()
             && self.offences.is_empty()
             && self.audit.is_empty()
@@ -135,6 +149,7 @@ impl Batch {
         self.happenings.clear();
         self.cursors.clear();
         self.familiar.clear();
+        self.habits.clear();
         self.never.clear();
         self.offences.clear();
         self.audit.clear();

@@ -67,6 +67,8 @@ pub struct BlockFilter {
     pub rule: Option<String>,
     /// Begun at this moment or later.
     pub since: Option<Time>,
+    /// Only blocks of sending.
+    pub sending: bool,
 }
 
 const STANDING: &str = "b.ended IS NULL AND (b.until IS NULL OR b.until > :now)";
@@ -279,6 +281,9 @@ fn conditions(filter: &BlockFilter) -> rusqlite::Result<(String, Vec<Value>)> {
     }
     if let Some(since) = filter.since {
         add("b.start >= ?", since.millis().into());
+    }
+    if filter.sending {
+        add("substr(b.subject, 1, 1) = ?", vec![encoding::SENDING].into());
     }
     Ok((parts.join(" AND "), values))
 }

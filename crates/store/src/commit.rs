@@ -41,6 +41,9 @@ fn write_rest(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
     for familiar in &batch.familiar {
         memory::write_familiar(connection, familiar)?;
     }
+    for habit in &batch.habits {
+        memory::write_habit(connection, habit)?;
+    }
     for change in &batch.never {
         never::change(connection, change)?;
     }

@@ -63,6 +63,9 @@ fn wide(address: IpAddr) -> [u8; 16] {
     }
 }
 
+/// The first byte of a send block's subject.
+pub(crate) const SENDING: u8 = b's';
+
 /// A subject as bytes. The text of a subject does not do: an account may be named like an address, and must not become
 /// one.
 pub(crate) fn subject_bytes(subject: &Subject) -> Vec<u8> {
@@ -74,6 +77,7 @@ pub(crate) fn subject_bytes(subject: &Subject) -> Vec<u8> {
             // A network takes 5 or 17 bytes.
             [if net.len() == 5 { b"4".as_slice() } else { b"6" }, &net, account.as_bytes()].concat()
         }
+        Subject::Sending(sending) => [[SENDING].as_slice(), sending.to_string().as_bytes()].concat(),
     }
 }
 
@@ -88,6 +92,10 @@ pub(crate) fn subject(bytes: &[u8]) -> FromSqlResult<Subject> {
         Some((b'a', rest)) => Ok(Subject::Account(account(rest)?)),
         Some((b'4', rest)) => pair(rest, 5),
         Some((b'6', rest)) => pair(rest, 17),
+        Some((&SENDING, rest)) => {
+            let sending = std::str::from_utf8(rest).ok().and_then(|text| text.parse().ok());
+            sending.map(Subject::Sending).ok_or_else(|| odd("a send block"))
+        }
         _ => Err(odd("a subject")),
     }
 }
@@ -96,7 +104,7 @@ pub(crate) fn subject(bytes: &[u8]) -> FromSqlResult<Subject> {
 pub(crate) fn subject_net(subject: &Subject) -> Option<IpNet> {
     match subject {
         Subject::Network(net) | Subject::Pair(_, net) => Some(*net),
-        Subject::Account(_) => None,
+        Subject::Account(_) | Subject::Sending(_) => None,
     }
 }
 
@@ -157,6 +165,7 @@ mod tests {
             Subject::Account(String::new()),
             Subject::Pair("192.0.2.0/24".to_owned(), net),
             Subject::Pair("alice".to_owned(), "2001:db8::/64".parse().unwrap()),
+            Subject::Sending("send-outbound:@.example.test".parse().unwrap()),
             Subject::Network(net),
             Subject::Network("::/0".parse().unwrap()),
         ] {

@@ -27,7 +27,7 @@ mod schema;
 mod segments;
 
 pub use audit::{Audit, AuditEntry, AuditState};
-pub use batch::{Batch, CommitInfo, Familiar, Happening, NeverChange, Offence, Outcome, StoredEvent};
+pub use batch::{Batch, CommitInfo, Familiar, Habit, Happening, NeverChange, Offence, Outcome, StoredEvent};
 pub use blocks::{Block, BlockFilter, BlockState, End, EndKind};
 pub use error::StoreError;
 pub use events::{EventFilter, LoggedEvent};

@@ -1,4 +1,4 @@
-//! What the engine remembers beside events: the ladder, familiar networks, and how far each source was read.
+//! What the engine remembers beside events: the ladder, familiar networks, what accounts usually send, and how far each source was read.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use fairban_types::Time;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::encoding::{self, column};
-use crate::{Familiar, Offence, Reader, Store, StoreError};
+use crate::{Familiar, Habit, Offence, Reader, Store, StoreError};
 
 pub(crate) fn write_offence(connection: &Connection, offence: &Offence) -> rusqlite::Result<()> {
     let subject = encoding::subject_bytes(&offence.subject);
@@ -32,6 +32,15 @@ pub(crate) fn write_familiar(connection: &Connection, familiar: &Familiar) -> ru
             familiar.last.millis(),
             familiar.successes,
         ))?;
+    Ok(())
+}
+
+pub(crate) fn write_habit(connection: &Connection, habit: &Habit) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT OR REPLACE INTO habits(account, habit, last) VALUES (?1, ?2, ?3)")?.execute((
+        &habit.account,
+        &habit.habit,
+        habit.last.millis(),
+    ))?;
     Ok(())
 }
 
@@ -76,6 +85,17 @@ impl Reader {
         Ok(())
     }
 
+    /// Gives every habit to `take`, in order of account.
+    pub fn habits(&self, mut take: impl FnMut(Habit)) -> Result<(), StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT account, habit, last FROM habits ORDER BY account")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            take(Habit { account: row.get(0)?, habit: row.get(1)?, last: Time::from_millis(row.get(2)?) });
+        }
+        Ok(())
+    }
+
     /// How far a source was read, as it said itself.
     pub fn cursor(&self, source: &str) -> Result<Option<String>, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT cursor FROM cursors WHERE source = ?1")?;
@@ -97,6 +117,15 @@ impl Store {
         Ok(self.connection().execute(
             "DELETE FROM familiar WHERE (account, net) IN
              (SELECT account, net FROM familiar WHERE last < ?1 LIMIT ?2)",
+            (cutoff, encoding::number(rows_max)),
+        )?)
+    }
+
+    /// Forgets the habits of accounts that have sent nothing for `forget`, at most `rows_max` of them; says how many went.
+    pub fn prune_habits(&mut self, now: Time, forget: Duration, rows_max: usize) -> Result<usize, StoreError> {
+        let cutoff = now.before(forget).millis();
+        Ok(self.connection().execute(
+            "DELETE FROM habits WHERE account IN (SELECT account FROM habits WHERE last < ?1 LIMIT ?2)",
             (cutoff, encoding::number(rows_max)),
         )?)
     }

@@ -115,6 +115,14 @@ impl Origin {
             Origin::Manual(_) => "manual",
         }
     }
+
+    /// The person or program, if it was one.
+    pub fn by(&self) -> Option<&str> {
+        match self {
+            Origin::Rule(_) => None,
+            Origin::Manual(name) => Some(name),
+        }
+    }
 }
 
 /// The reference of a block, short enough to read out on the phone: eight characters of Crockford's base 32 as `K7Q2-M9XD`.

@@ -60,8 +60,10 @@ pub enum EventKind {
     RateExceeded,
     /// A connection dropped without a sign-in or mail, or in the middle of one.
     ConnectionAborted,
-    /// A message sent by an account that signed in.
+    /// A message sent by an account that signed in; the count is that of its recipients.
     MessageSent,
+    /// A message of an account that came back because it could not be delivered.
+    MessageBounced,
 }
 
 impl EventKind {
@@ -94,6 +96,7 @@ impl EventKind {
         EventKind::RateExceeded,
         EventKind::ConnectionAborted,
         EventKind::MessageSent,
+        EventKind::MessageBounced,
     ];
 
     /// The kind's name, such as `login_failed`.
@@ -126,6 +129,7 @@ impl EventKind {
             EventKind::RateExceeded => "rate_exceeded",
             EventKind::ConnectionAborted => "connection_aborted",
             EventKind::MessageSent => "message_sent",
+            EventKind::MessageBounced => "message_bounced",
         }
     }
 
@@ -170,7 +174,10 @@ impl EventKind {
             EventKind::MessageTooBig => "a message over the size limit",
             EventKind::RateExceeded => "a limit on connections, commands, recipients or errors exceeded",
             EventKind::ConnectionAborted => "a connection dropped without a sign-in or mail, or in the middle of one",
-            EventKind::MessageSent => "a message sent by an account that signed in",
+            EventKind::MessageSent => {
+                "a message sent by an account that signed in; the count is that of its recipients"
+            }
+            EventKind::MessageBounced => "a message of an account that came back because it could not be delivered",
         }
     }
 

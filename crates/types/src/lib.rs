@@ -9,19 +9,26 @@ mod duration;
 mod event;
 mod format;
 mod kind;
+mod mailbox;
 mod net;
 mod policy;
+mod sender;
 mod subject;
 mod time;
+mod verdict;
 
 pub use decision::{Action, Code, Decision, Diagnosis, Effect, Evidence, Origin};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use event::{Event, Service, ServiceSet, Witness};
 pub use format::CustomFormat;
 pub use kind::EventKind;
+pub use mailbox::{Mailbox, domain_ascii};
 pub use net::{network_of, single, subtract};
 pub use policy::{
-    AddressPolicy, FamiliarPolicy, GuardPolicy, Ladder, Points, Policy, Repeats, Rule, SubjectKind, WidenPolicy,
+    AddressPolicy, FamiliarPolicy, GuardPolicy, Ladder, OutboundPolicy, Points, Policy, Repeats, Rule, SendPolicy,
+    SubjectKind, WidenPolicy,
 };
+pub use sender::{Direction, Sender, SenderError, Sending};
 pub use subject::{Subject, SubjectError};
 pub use time::Time;
+pub use verdict::{Mailing, Refused, SignIn, Verdict};

@@ -23,9 +23,49 @@ pub struct Policy {
     pub guard: Option<GuardPolicy>,
     /// Whether mail servers ask before a sign-in (Dovecot's auth policy), so that a block can spare familiar accounts.
     pub mail_servers_ask: bool,
+    /// How senders are compared with send blocks.
+    pub send: SendPolicy,
+    /// When an account sends more than it should; `None`: nobody looks.
+    pub outbound: Option<OutboundPolicy>,
     /// The memory that scores and history may take, in bytes. Beyond it, what was idle longest is forgotten first;
     /// live blocks never are.
     pub memory_bytes_max: usize,
+}
+
+/// How senders are compared with send blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendPolicy {
+    /// What may stand between a mailbox's name and a detail: mail from `bob+news@example.test` is bob's.
+    pub recipient_delimiters: String,
+    /// The domains whose accounts may sign in by their local part alone, as they are compared (`domain_ascii`).
+    pub local_domains: Vec<String>,
+}
+
+impl Default for SendPolicy {
+    fn default() -> Self {
+        SendPolicy { recipient_delimiters: "+".to_owned(), local_domains: Vec::new() }
+    }
+}
+
+/// When an account sends more than it should. What is counted is recipients and, apart from them, messages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboundPolicy {
+    /// How long a recipient or message counts.
+    pub period: Duration,
+    /// The recipients within the period beyond which any account is blocked.
+    pub recipients_max: u32,
+    /// The same for messages.
+    pub messages_max: u32,
+    /// How many times its own usual most an account may send,
+    pub normal_factor: u32,
+    /// but never blocked is who sends no more than this.
+    pub floor: u32,
+    /// The limit of an account without a history, once this server has learned for long enough.
+    pub newcomer: u32,
+    /// How long that is.
+    pub learn: Duration,
+    /// The block times.
+    pub ladder: Ladder,
 }
 
 /// How addresses are grouped into subjects.
@@ -91,6 +131,8 @@ pub enum SubjectKind {
     Account,
     /// The account as used from the client's address.
     Pair,
+    /// Sending mail. No rule of the configuration scores it.
+    Sending,
 }
 
 impl SubjectKind {
@@ -100,6 +142,7 @@ impl SubjectKind {
             SubjectKind::Address => "address",
             SubjectKind::Account => "account",
             SubjectKind::Pair => "pair",
+            SubjectKind::Sending => "sending",
         }
     }
 }

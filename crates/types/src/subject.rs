@@ -5,10 +5,11 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::sender::Sending;
 use crate::single;
 
 /// What is scored or blocked. Shown and read as text: `192.0.2.7`, `192.0.2.0/24`, `alice@example.test`,
-/// `alice@example.test from 192.0.2.7`.
+/// `alice@example.test from 192.0.2.7`, `send:alice@example.test`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Subject {
@@ -18,6 +19,8 @@ pub enum Subject {
     Account(String),
     /// An account as used from a network.
     Pair(String, IpNet),
+    /// Sending mail, by a return-path, a domain, an account or a HELO name.
+    Sending(Sending),
 }
 
 /// A subject that could not be read.
@@ -35,7 +38,7 @@ impl Subject {
     pub fn network(&self) -> Option<IpNet> {
         match self {
             Subject::Network(net) => Some(*net),
-            Subject::Account(_) | Subject::Pair(..) => None,
+            Subject::Account(_) | Subject::Pair(..) | Subject::Sending(_) => None,
         }
     }
 }
@@ -57,6 +60,7 @@ impl fmt::Display for Subject {
                 write!(f, "{account} from ")?;
                 show(f, net)
             }
+            Subject::Sending(sending) => write!(f, "{sending}"),
         }
     }
 }
@@ -89,6 +93,9 @@ impl FromStr for Subject {
 fn read_unmarked(text: &str) -> Result<Subject, SubjectError> {
     let wrong = || SubjectError(text.chars().take(80).collect());
     let text = text.trim();
+    if Sending::is_marked(text) {
+        return text.parse().map(Subject::Sending).map_err(|_| wrong());
+    }
     if let Some(net) = network(text) {
         return Ok(Subject::Network(net));
     }
@@ -126,7 +133,17 @@ mod tests {
 
     #[test]
     fn an_account_that_reads_like_an_address_is_never_one() {
-        for name in ["192.0.2.7", "2001:db8::/32", "x from 192.0.2.7", "account:192.0.2.7", " a", "", "a\nb", "1.2.3"] {
+        for name in [
+            "192.0.2.7",
+            "2001:db8::/32",
+            "x from 192.0.2.7",
+            "account:192.0.2.7",
+            "send:a@b.test",
+            " a",
+            "",
+            "a\nb",
+            "1.2.3",
+        ] {
             let account = Subject::Account(name.to_owned());
             assert_eq!(account.to_string().parse(), Ok(account));
         }
@@ -141,6 +158,9 @@ mod tests {
             "alice@example.test",
             "alice from 192.0.2.7",
             "bob from 2001:db8::/64",
+            "send:bob@example.test",
+            "send-outbound:account=bob from 192.0.2.7",
+            "send-inbound:@.example.test",
         ] {
             assert_eq!(text.parse::<Subject>().unwrap().to_string(), text);
         }

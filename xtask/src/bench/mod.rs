@@ -3,6 +3,7 @@
 mod kernel;
 mod mixed_log;
 mod pairs;
+mod policy;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use nix::unistd::Uid;
 
 use crate::process::{cargo, find, run as run_command, target};
 use crate::{debian, process};
-use pairs::{Program, Table};
+use pairs::{Cores, Program, Table};
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         compare(&mut table, name, &program, &log, runs, args.peers)?;
     }
     println!("\n{table}");
+    policy::measure(args.quick)?;
     if Uid::effective().is_root() {
         kernel::measure(&program, args.quick)?;
     } else {
@@ -95,11 +97,11 @@ fn compare(table: &mut Table, log_name: &str, fairban: &Path, log: &Path, runs: 
         .arg("auth failed|authentication failed|Relay access denied")
         .arg(log);
     let wc = Program::new("wc -l", Path::new("wc")).arg("-l").arg(log);
-    for other in [grep, wc] {
-        table.add(log_name, LINES, &fairban, &other, pairs::measure(&fairban, &other, runs)?);
+    for (other, cores) in [(&grep, Cores::All), (&grep, Cores::One), (&wc, Cores::One)] {
+        table.add(log_name, cores, &fairban, other, pairs::measure(&fairban, other, cores, runs)?);
     }
     if let Some(regex) = fail2ban_regex(log, peers)? {
-        table.add(log_name, LINES, &fairban, &regex, pairs::measure(&fairban, &regex, 2)?);
+        table.add(log_name, Cores::One, &fairban, &regex, pairs::measure(&fairban, &regex, Cores::One, 2)?);
     }
     Ok(())
 }

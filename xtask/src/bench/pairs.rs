@@ -7,6 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike as _;
 
 use crate::process::find;
 
@@ -33,17 +35,16 @@ impl Program {
         self
     }
 
-    /// Whole-process time. The output goes to a pipe, since grep does less work for /dev/null.
-    fn time(&self) -> Result<Duration> {
+    /// One whole process. The output goes to a pipe, since grep does less work for /dev/null.
+    fn time(&self, cores: Cores) -> Result<Times> {
         let mut all = self.arguments.iter();
         let mut command = match find("taskset") {
-            // One core, the same for both.
-            Some(taskset) => {
+            Some(taskset) if cores == Cores::One => {
                 let mut command = Command::new(taskset);
                 command.args(["--cpu-list", "0"]).args(all);
                 command
             }
-            None => {
+            _ => {
                 let mut command = Command::new(all.next().context("a program has a name")?);
                 command.args(all);
                 command
@@ -51,25 +52,66 @@ impl Program {
         };
         // In the C locale grep is at its fastest.
         command.env("LC_ALL", "C").envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let before = cpu_of_children()?;
         let start = Instant::now();
         let output = command.output().with_context(|| format!("cannot start {}", self.name))?;
-        let time = start.elapsed();
+        let wall = start.elapsed();
+        let cpu = cpu_of_children()?.saturating_sub(before);
         let complaint = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{} failed: {complaint}", self.name);
-        Ok(time)
+        Ok(Times { wall, cpu })
     }
 }
 
+/// Which cores a program may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cores {
+    /// The same one for both.
+    One,
+    /// All of the machine.
+    All,
+}
+
+impl fmt::Display for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Cores::One => "one",
+            Cores::All => "all",
+        })
+    }
+}
+
+/// What a process took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Times {
+    /// From its start to its end.
+    wall: Duration,
+    /// Of all its threads, in the program and in the system.
+    cpu: Duration,
+}
+
+/// The time that all ended child processes have used.
+fn cpu_of_children() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).context("cannot ask for the time used")?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    Ok(Duration::from_micros(micros.unsigned_abs()))
+}
+
 /// The medians of both, after one run each to warm up.
-pub(super) fn measure(ours: &Program, other: &Program, runs: usize) -> Result<(Duration, Duration)> {
-    ours.time()?;
-    other.time()?;
+pub(super) fn measure(ours: &Program, other: &Program, cores: Cores, runs: usize) -> Result<(Times, Times)> {
+    ours.time(cores)?;
+    other.time(cores)?;
     let mut times = (Vec::new(), Vec::new());
     for _ in 0..runs.max(1) {
-        times.0.push(ours.time()?);
-        times.1.push(other.time()?);
+        times.0.push(ours.time(cores)?);
+        times.1.push(other.time(cores)?);
     }
-    Ok((median(times.0), median(times.1)))
+    Ok((medians(&times.0), medians(&times.1)))
+}
+
+fn medians(times: &[Times]) -> Times {
+    let median_of = |part: fn(&Times) -> Duration| median(times.iter().map(part).collect());
+    Times { wall: median_of(|times| times.wall), cpu: median_of(|times| times.cpu) }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -87,29 +129,33 @@ impl Table {
     pub(super) fn add(
         &mut self,
         log: &str,
-        lines: usize,
+        cores: Cores,
         ours: &Program,
         other: &Program,
-        times: (Duration, Duration),
+        (mine, its): (Times, Times),
     ) {
-        let speed = |time: Duration| lines as f64 / time.as_secs_f64() / 1e6;
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
         self.rows.push(format!(
-            "| {log} | {} | {:.1} ms | {:.2} | {} | {:.1} ms | {:.2} | {:.2} |",
+            "| {log} | {cores} | {} | {:.1} | {:.1} | {} | {:.1} | {:.1} | {:.2} | {:.2} |",
             ours.name,
-            times.0.as_secs_f64() * 1e3,
-            speed(times.0),
+            ms(mine.wall),
+            ms(mine.cpu),
             other.name,
-            times.1.as_secs_f64() * 1e3,
-            speed(times.1),
-            times.1.as_secs_f64() / times.0.as_secs_f64(),
+            ms(its.wall),
+            ms(its.cpu),
+            ms(its.wall) / ms(mine.wall),
+            ms(its.cpu) / ms(mine.cpu),
         ));
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| log | ours | time | million lines/s | other | time | million lines/s | times as fast as it |")?;
-        writeln!(f, "| --- | --- | ---: | ---: | --- | ---: | ---: | ---: |")?;
+        writeln!(
+            f,
+            "| log | cores | ours | wall, ms | CPU, ms | other | wall, ms | CPU, ms | wall, times as fast | CPU |"
+        )?;
+        writeln!(f, "| --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")?;
         for row in &self.rows {
             writeln!(f, "{row}")?;
         }

@@ -1,9 +1,13 @@
 //! End to end: the real program beside a real mail server, with real clients, in namespaces of its own per test.
 
+mod asked;
 mod crash;
 mod detection;
 mod fairness;
 mod operator;
+mod outbound;
+mod outlived;
+mod sending;
 mod surroundings;
 mod witness;
 
@@ -65,12 +69,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let program = built(args.program.as_deref())?;
     sweep(false)?;
     let filter = args.filter.as_deref().unwrap_or("");
-    let tests: Vec<Test> =
-        [detection::tests(), operator::tests(), crash::tests(), fairness::tests(), surroundings::tests()]
-            .into_iter()
-            .flatten()
-            .filter(|test| test.name.contains(filter))
-            .collect();
+    let tests: Vec<Test> = [
+        detection::tests(),
+        operator::tests(),
+        crash::tests(),
+        fairness::tests(),
+        surroundings::tests(),
+        asked::tests(),
+        sending::tests(),
+        outbound::tests(),
+        outlived::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|test| test.name.contains(filter))
+    .collect();
     let failed = run_all(&tests, &program, args.jobs.max(1));
     println!("{} passed, {failed} failed", tests.len() - failed);
     ensure!(failed == 0, "end-to-end tests failed");

@@ -91,13 +91,18 @@ pub(super) fn many_attackers(net: &Net) -> Result<()> {
     at_once(ATTACKERS, |who| (1..=TRIES).try_for_each(|number| guess(who, number)))
 }
 
-/// Does the work for each number from 1, several at a time: a mail server takes its time to say no.
+/// Does the work for each number from 1, several at a time: Dovecot says no twice a second.
 pub(super) fn at_once(count: u32, work: impl Fn(u32) -> Result<()> + Sync) -> Result<()> {
-    const THREADS: u32 = 5;
+    const CLIENTS: u32 = 5;
+    by_clients(CLIENTS, count, work)
+}
+
+/// The same by so many clients.
+pub(super) fn by_clients(clients: u32, count: u32, work: impl Fn(u32) -> Result<()> + Sync) -> Result<()> {
     thread::scope(|scope| {
         let work = &work;
-        let threads: Vec<_> = (1..=THREADS)
-            .map(|first| scope.spawn(move || (first..=count).step_by(THREADS as usize).try_for_each(work)))
+        let threads: Vec<_> = (1..=clients)
+            .map(|first| scope.spawn(move || (first..=count).step_by(clients as usize).try_for_each(work)))
             .collect();
         threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread panicked"))?)
     })

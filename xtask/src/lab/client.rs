@@ -158,12 +158,14 @@ fn converse(net: &Net, from: IpAddr, what: &Try) -> Result<Answer> {
 }
 
 /// A conversation in lines.
-struct Talk {
+#[derive(Debug)]
+pub(super) struct Talk {
     stream: BufReader<TcpStream>,
 }
 
 impl Talk {
-    fn open(net: &Net, from: IpAddr, port: u16) -> Result<Talk> {
+    /// Connects.
+    pub(super) fn open(net: &Net, from: IpAddr, port: u16) -> Result<Talk> {
         let stream = net.connect(from, port, DROPPED_AFTER * 3)??;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -195,19 +197,27 @@ impl Talk {
         }
     }
 
-    fn say(&mut self, line: &str) -> Result<()> {
+    /// Sends a line.
+    pub(super) fn say(&mut self, line: &str) -> Result<()> {
         Ok(self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes())?)
     }
 
-    /// An SMTP reply, of one line or several.
-    fn reply(&mut self) -> Result<Answer> {
+    /// The lines of an SMTP reply.
+    pub(super) fn reply_lines(&mut self) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
         loop {
             let line = self.line()?;
-            if line.as_bytes().get(3) == Some(&b'-') {
-                continue;
+            let is_last = line.as_bytes().get(3) != Some(&b'-');
+            lines.push(line);
+            if is_last {
+                return Ok(lines);
             }
-            return Ok(if line.starts_with(['2', '3']) { Answer::Yes(line) } else { Answer::No(line) });
         }
+    }
+
+    fn reply(&mut self) -> Result<Answer> {
+        let line = self.reply_lines()?.pop().unwrap_or_default();
+        Ok(if line.starts_with(['2', '3']) { Answer::Yes(line) } else { Answer::No(line) })
     }
 
     fn command(&mut self, line: &str) -> Result<Answer> {
@@ -225,7 +235,8 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn base64(bytes: &[u8]) -> String {
+/// Bytes as RFC 4648 writes them.
+pub(super) fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::client::{Answer, Try, Way, attempt};
-use super::guard::Setup;
+use super::guard::{Mta, Setup};
 use super::net::{Net, sweep};
 use super::{Lab, PORTS, net};
 use crate::process::built;
@@ -24,6 +24,12 @@ pub(crate) enum LabCommand {
         /// Use this program instead of building one.
         #[arg(long, value_name = "FILE")]
         program: Option<PathBuf>,
+        /// Let the mail servers ask Fairban before they let anybody sign in or send.
+        #[arg(long)]
+        asking: bool,
+        /// Let Exim serve SMTP instead of Postfix.
+        #[arg(long)]
+        exim: bool,
     },
     /// Open a shell inside the running lab.
     Shell {
@@ -67,7 +73,11 @@ pub(crate) struct ClientArgs {
 /// Runs a lab command.
 pub(crate) fn run(command: &LabCommand) -> Result<()> {
     match command {
-        LabCommand::Up { program } => up(program.as_deref()),
+        LabCommand::Up { program, asking, exim } => {
+            let setup = if *asking { Setup::asking() } else { Setup::default() };
+            let mta = if *exim { Mta::Exim } else { Mta::Postfix };
+            up(Setup { program: built(program.as_deref())?, mta, ..setup })
+        }
         LabCommand::Shell { side } => shell(*side),
         LabCommand::Down => {
             let ended = sweep(true)?;
@@ -77,8 +87,7 @@ pub(crate) fn run(command: &LabCommand) -> Result<()> {
     }
 }
 
-fn up(program: Option<&Path>) -> Result<()> {
-    let setup = Setup { program: built(program)?, ..Setup::default() };
+fn up(setup: Setup) -> Result<()> {
     sweep(false)?;
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let lab = Lab::start(setup)?;
@@ -93,8 +102,8 @@ fn welcome(lab: &Lab) -> String {
     format!(
         "The lab runs in {dir}.
 
-  mail server   {v4} and {v6}, ports {PORTS:?}: Postfix, Dovecot, Fairban with nftables
-  accounts      alice, bob, carol, dave, user01 … user10; the password of alice is right-alice
+  mail server   {v4} and {v6}, ports {PORTS:?}: {mta}, Dovecot, Fairban with nftables
+  accounts      alice, bob, carol, dave, user01 … user10, lists, erin@other.test; the password of alice is right-alice
   clients       any address of {networks}
 
 Try, in another terminal:
@@ -109,6 +118,7 @@ Try, in another terminal:
 
 Ctrl-C, or `cargo xtask lab down`, ends it all.",
         dir = lab.dir().display(),
+        mta = lab.mta(),
         v4 = net::SERVER_V4,
         v6 = net::SERVER_V6,
         networks = net::CLIENT_NETWORKS.join(", "),

@@ -10,6 +10,8 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use super::asking::fairban_toml;
+use super::mail_log;
 use super::net::Net;
 use crate::process::{Daemon, output, target, wait_for};
 
@@ -22,11 +24,56 @@ pub(crate) struct Setup {
     pub may_change_kernel: bool,
     /// The program.
     pub program: PathBuf,
+    /// Whether the mail servers ask it.
+    pub asking: Asking,
+    /// Who serves SMTP.
+    pub mta: Mta,
+    /// What the log of mail holds from before Fairban was there.
+    pub history: fn() -> String,
+}
+
+/// Whether mail servers ask Fairban before they let anybody sign in or send, and how Postfix reaches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    /// Fairban knows what the logs tell.
+    Never,
+    /// At an address.
+    Tcp,
+    /// Through a socket in the file system.
+    Unix,
+}
+
+/// A server of SMTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mta {
+    /// Postfix, which lets Dovecot check passwords.
+    Postfix,
+    /// Exim, which checks passwords itself.
+    Exim,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Setup { never: Vec::new(), may_change_kernel: true, program: target().join("debug/fairban") }
+        Setup {
+            never: Vec::new(),
+            may_change_kernel: true,
+            program: target().join("debug/fairban"),
+            asking: Asking::Never,
+            mta: Mta::Postfix,
+            history: String::new,
+        }
+    }
+}
+
+impl Setup {
+    /// Dovecot and Postfix ask.
+    pub(crate) fn asking() -> Setup {
+        Setup { asking: Asking::Tcp, ..Setup::default() }
+    }
+
+    /// Dovecot and Exim ask.
+    pub(crate) fn exim_asking() -> Setup {
+        Setup { mta: Mta::Exim, ..Setup::asking() }
     }
 }
 
@@ -101,13 +148,15 @@ socket = \"{dir}/control.sock\"
 file = \"{dir}/dovecot.log\"
 
 [[source]]
-file = \"{dir}/mail.log\"
+file = \"{dir}/{mail}\"
 
 [enforce]
 mode = \"nftables\"
 reconcile_every = \"10s\"
-",
-            self.setup.never
+{asking}",
+            self.setup.never,
+            mail = mail_log(self.setup.mta),
+            asking = fairban_toml(&self.dir, &self.setup),
         )
     }
 
@@ -129,7 +178,8 @@ reconcile_every = \"10s\"
             if let Some(status) = self.daemon.as_mut().map(Daemon::ended).transpose()?.flatten() {
                 bail!("Fairban ended at once: {status}\n{}", self.log());
             }
-            Ok((self.ask(&["status"])?.status == 0).then_some(()))
+            // 1: it runs, and has a problem to tell of.
+            Ok(matches!(self.ask(&["status"])?.status, 0 | 1).then_some(()))
         })
     }
 
@@ -157,6 +207,11 @@ reconcile_every = \"10s\"
         let mut command = Command::new(self.program());
         command.args(["run", "--flush", "--config"]).arg(self.config());
         net.on_server(|| output(&mut command)).map(drop)
+    }
+
+    /// Makes it stand still, or go on.
+    pub(crate) fn freeze(&mut self, frozen: bool) -> Result<()> {
+        self.daemon()?.signal(if frozen { Signal::SIGSTOP } else { Signal::SIGCONT })
     }
 
     /// Makes it read its configuration again.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -22,8 +22,13 @@ pub(crate) const SERVER_V4: &str = "10.99.0.1";
 /// The server's own IPv6 address.
 pub(crate) const SERVER_V6: &str = "fd99::1";
 /// Networks whose every address a client can have.
-pub(crate) const CLIENT_NETWORKS: [&str; 5] =
-    ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32"];
+pub(crate) const CLIENT_NETWORKS: [&str; 6] =
+    ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "100.64.0.0/10", "2001:db8::/32"];
+
+/// A client in a network (/24) of its own, for each number below 16384.
+pub(crate) fn in_network(number: u32) -> IpAddr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(100, 64, 0, 7).to_bits() + (number << 8)).into()
+}
 
 const PREFIX: &str = "fairban-";
 static LABS: AtomicU32 = AtomicU32::new(0);

@@ -9,20 +9,36 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use nix::unistd::{Group, User};
 
+use super::asking;
+use super::guard::Setup;
 use super::net::{Net, SERVER_V4, SERVER_V6};
 use crate::process::{Daemon, find, output};
 
 /// The accounts that exist; each one's password is `right-` and its name.
-pub(crate) const ACCOUNTS: [&str; 14] = [
-    "alice", "bob", "carol", "dave", "user01", "user02", "user03", "user04", "user05", "user06", "user07", "user08",
-    "user09", "user10",
+pub(crate) const ACCOUNTS: [&str; 16] = [
+    "alice",
+    "bob",
+    "carol",
+    "dave",
+    "user01",
+    "user02",
+    "user03",
+    "user04",
+    "user05",
+    "user06",
+    "user07",
+    "user08",
+    "user09",
+    "user10",
+    "lists",
+    "erin@other.test",
 ];
 
 /// Nobody's user id: mail belongs to it, so it needs no entry anywhere.
 const MAIL_OWNER: u32 = 5000;
 
 /// Writes Dovecot's configuration into the folder and starts it.
-pub(crate) fn start_dovecot(net: &Net, dir: &Path) -> Result<Daemon> {
+pub(crate) fn start_dovecot(net: &Net, dir: &Path, setup: &Setup) -> Result<Daemon> {
     let program = find("dovecot").context("dovecot is not installed: run `cargo xtask test`, which installs it")?;
     fs::create_dir_all(dir.join("dovecot"))?;
     let mail = dir.join("mail");
@@ -32,7 +48,7 @@ pub(crate) fn start_dovecot(net: &Net, dir: &Path) -> Result<Daemon> {
     fs::write(dir.join("dovecot/users"), users)?;
     certificate(dir)?;
     let config = dir.join("dovecot/dovecot.conf");
-    fs::write(&config, dovecot_conf(dir))?;
+    fs::write(&config, dovecot_conf(dir, setup))?;
     net.on_server(|| {
         Daemon::start("dovecot", Command::new(program).arg("-F").arg("-c").arg(&config), &dir.join("dovecot.out"))
     })
@@ -51,7 +67,8 @@ fn certificate(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn dovecot_conf(dir: &Path) -> String {
+fn dovecot_conf(dir: &Path, setup: &Setup) -> String {
+    let asking = asking::dovecot_conf(setup);
     let dir = dir.display();
     format!(
         "base_dir = {dir}/dovecot/run
@@ -98,19 +115,18 @@ service auth {{
     mode = 0666
   }}
 }}
-"
+{asking}"
     )
 }
 
 /// Writes Postfix's configuration and queue into the folder and starts it.
-pub(crate) fn start_postfix(net: &Net, dir: &Path) -> Result<Daemon> {
+pub(crate) fn start_postfix(net: &Net, dir: &Path, setup: &Setup) -> Result<Daemon> {
     let master = Path::new("/usr/lib/postfix/sbin/master");
     anyhow::ensure!(master.exists(), "postfix is not installed: run `cargo xtask test`, which installs it");
-    queue(&dir.join("postfix"))?;
     let etc = dir.join("postfix/etc");
     let recipients: String = ACCOUNTS.map(|name| format!("{name} 1\n")).concat();
     fs::write(etc.join("recipients"), recipients)?;
-    fs::write(etc.join("main.cf"), main_cf(dir))?;
+    fs::write(etc.join("main.cf"), main_cf(dir) + &asking::postfix_cf(dir, setup))?;
     fs::write(etc.join("master.cf"), MASTER_CF)?;
     net.on_server(|| {
         // On its end the master signals its whole process group, which must be its own.
@@ -120,8 +136,8 @@ pub(crate) fn start_postfix(net: &Net, dir: &Path) -> Result<Daemon> {
     })
 }
 
-/// The folders that Postfix wants, with the owners that it wants.
-fn queue(base: &Path) -> Result<()> {
+/// The folders that Postfix wants, with the owners that it wants. Dovecot puts its socket there, whoever serves SMTP.
+pub(super) fn queue(base: &Path) -> Result<()> {
     let user = User::from_name("postfix")?.context("there is no user 'postfix': is Postfix installed?")?;
     let drop = Group::from_name("postdrop")?.context("there is no group 'postdrop': is Postfix installed?")?;
     let make = |name: &str, mode: u32, owned: bool, group: Option<u32>| -> Result<()> {

@@ -193,6 +193,8 @@ impl InForce {
                 pairs.retain(|(other, _)| other != net);
                 pairs.extend(standing.map(|standing| (*net, standing)));
             }
+            // Nobody's sending is tried.
+            (Subject::Sending(_), _) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use fairban_types::Effect;
 
-use super::{Draft, servers};
+use super::Draft;
 use crate::profile;
 use crate::reader::Reader;
 use crate::settings::EnforceMode;
@@ -14,6 +14,7 @@ pub(super) fn check(draft: &Draft, document: &Table, reader: &mut Reader) {
     }
     check_widen(draft, document, reader);
     check_asking(draft, document, reader);
+    check_outbound(draft, document, reader);
     check_rules(draft, document, reader);
 }
 
@@ -48,10 +49,38 @@ fn check_widen(draft: &Draft, document: &Table, reader: &mut Reader) {
 
 /// Claiming that somebody asks keeps addresses with familiar accounts out of the kernel set.
 fn check_asking(draft: &Draft, document: &Table, reader: &mut Reader) {
-    if draft.mail_servers_ask == Some(true) && servers::AUTH_POLICY_LACKS.is_some() {
-        let message =
-            "this version answers no mail server, so addresses with familiar accounts will not be blocked by anyone";
+    let dovecot = &draft.config.dovecot;
+    if draft.mail_servers_ask == Some(true) && dovecot.listen.is_none() {
+        let message = "without [dovecot] listen no mail server can ask, so addresses with familiar accounts will not be \
+                       blocked by anyone";
         warn(document, &["mail_servers_ask"], reader, message.to_owned());
+    }
+    if let Some(listen) = dovecot.listen.filter(|listen| !listen.ip().is_loopback() && dovecot.api_key.is_none()) {
+        let message =
+            format!("whoever can reach {listen} can report sign-ins: set api_key, and let only your servers through");
+        warn(document, &["dovecot", "listen"], reader, message);
+    }
+    check_effects(draft, document, reader);
+}
+
+/// Who only reads logs can drop, and nothing else.
+fn check_effects(draft: &Draft, document: &Table, reader: &mut Reader) {
+    if draft.mail_servers_ask.unwrap_or(draft.config.dovecot.listen.is_some()) {
+        return;
+    }
+    let rules = draft.config.policy.rules.iter();
+    for rule in rules.filter(|rule| matches!(rule.effect, Effect::Soft | Effect::Tarpit)) {
+        let message = "takes a mail server that asks ([dovecot] listen): from logs alone nothing comes of it";
+        warn(document, &["rule", &rule.name, "effect"], reader, message.to_owned());
+    }
+}
+
+fn check_outbound(draft: &Draft, document: &Table, reader: &mut Reader) {
+    let outbound = &draft.outbound;
+    let policy = &outbound.policy;
+    if outbound.enabled && policy.floor > policy.recipients_max.min(policy.messages_max) {
+        let message = "is more than any account may send (recipients_max, messages_max), and so never reached";
+        warn(document, &["outbound", "floor"], reader, message.to_owned());
     }
 }
 

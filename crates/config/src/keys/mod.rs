@@ -3,13 +3,14 @@
 mod agree;
 mod input;
 mod machine;
+mod outbound;
 mod rule;
 mod scoring;
 mod servers;
 
 use std::net::SocketAddr;
 
-use fairban_types::{GuardPolicy, WidenPolicy};
+use fairban_types::{GuardPolicy, OutboundPolicy, WidenPolicy};
 
 use crate::profile;
 use crate::reader::Reader;
@@ -25,6 +26,7 @@ pub(crate) struct Draft {
     mail_servers_ask: Option<bool>,
     widen: Switched<WidenPolicy>,
     guard: Switched<GuardPolicy>,
+    outbound: Switched<OutboundPolicy>,
 }
 
 /// A part of the policy that can be turned off.
@@ -35,8 +37,13 @@ struct Switched<T> {
 
 /// Reads a whole document (a profile with the operator's file over it); problems are told to the reader.
 pub(crate) fn read(config: Config, document: &Table, reader: &mut Reader) -> Config {
-    let mut draft =
-        Draft { config, mail_servers_ask: None, widen: scoring::blank_widen(), guard: scoring::blank_guard() };
+    let mut draft = Draft {
+        config,
+        mail_servers_ask: None,
+        widen: scoring::blank_widen(),
+        guard: scoring::blank_guard(),
+        outbound: outbound::blank(),
+    };
     root().read_all(&mut draft, document, reader);
     agree::check(&draft, document, reader);
     settle(draft)
@@ -64,8 +71,9 @@ fn settle(draft: Draft) -> Config {
     let policy = &mut config.policy;
     policy.widen = draft.widen.enabled.then_some(draft.widen.policy);
     policy.guard = draft.guard.enabled.then_some(draft.guard.policy);
-    policy.mail_servers_ask =
-        draft.mail_servers_ask.unwrap_or(servers::AUTH_POLICY_LACKS.is_none() && config.dovecot.listen.is_some());
+    policy.outbound = draft.outbound.enabled.then_some(draft.outbound.policy);
+    policy.mail_servers_ask = draft.mail_servers_ask.unwrap_or(config.dovecot.listen.is_some());
+    config.asks_once_asked = draft.mail_servers_ask.is_none();
     config
 }
 
@@ -102,7 +110,7 @@ fn top() -> Section<Draft> {
             Absent::Is("\"auto\""),
             "\"auto\"",
             "whether mail servers ask Fairban before a sign-in, so that a block can spare familiar accounts; `\"auto\"`: \
-             if `[dovecot] listen` is set and served",
+             if `[dovecot] listen` is set and Dovecot has asked",
             |draft, asks| draft.mail_servers_ask = asks,
         )
 }

@@ -13,7 +13,7 @@ use crate::tree::{Entry, Item, Table, Value};
 const POINTS_MAX: u32 = 100_000;
 const THRESHOLD_MAX: u32 = 1_000_000;
 /// Names that receipts use for what no rule decided.
-const TAKEN: [&str; 3] = ["manual", "widen", "guard"];
+const TAKEN: [&str; 4] = ["manual", "widen", "guard", "outbound"];
 
 struct RuleDraft {
     rule: Rule,
@@ -90,13 +90,6 @@ fn check(rule: &Rule, table: &Table, reader: &mut Reader) {
         && let Some(at) = at("ladder")
     {
         reader.within("ladder", |reader| reader.warn(&at, "a later offence is blocked for a shorter time"));
-    }
-    if !matches!(rule.effect, Effect::Drop | Effect::Observe)
-        && let Some(at) = at("effect")
-    {
-        reader.within("effect", |reader| {
-            reader.warn(&at, "understood, but this version can only drop or observe");
-        });
     }
 }
 

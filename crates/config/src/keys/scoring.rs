@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use fairban_types::{AddressPolicy, FamiliarPolicy, GuardPolicy, Ladder, Policy, WidenPolicy};
 
-use super::{Draft, Switched};
+use super::{Draft, Switched, outbound};
 use crate::schema::{Absent, Section};
 use crate::takes;
 
@@ -12,6 +12,7 @@ pub(super) fn add(section: Section<Draft>) -> Section<Draft> {
         .table("familiar", familiar(), |draft| &mut draft.config.policy.familiar)
         .table("widen", widen(), |draft| &mut draft.widen)
         .table("guard", guard(), |draft| &mut draft.guard)
+        .table("outbound", outbound::section(), |draft| &mut draft.outbound)
         .table("limits", limits(), |draft| &mut draft.config.policy)
 }
 

@@ -186,11 +186,61 @@ pub(crate) fn text(chars_max: usize) -> Takes<String> {
     })
 }
 
+/// A line that every protocol can carry.
+pub(crate) fn line(chars_max: usize) -> Takes<String> {
+    Takes::scalar(format!("a line of 1 to {chars_max} ASCII characters"), move |value| match value {
+        Value::Text(text) if is_line(text, chars_max) => Ok(text.clone()),
+        _ => Err(String::new()),
+    })
+}
+
+fn is_line(text: &str, chars_max: usize) -> bool {
+    (1..=chars_max).contains(&text.len())
+        && text.trim() == text
+        && text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+}
+
+/// An SMTP reply of one line that refuses (RFC 5321, 4.2; RFC 3463).
+pub(crate) fn reply() -> Takes<String> {
+    let allowed = "an SMTP reply that refuses, such as \"550 5.7.1 Access denied\"";
+    Takes::scalar(allowed, |value| match value {
+        Value::Text(text) if is_line(text, 400) && refuses(text) => Ok(text.clone()),
+        _ => Err(String::new()),
+    })
+}
+
+fn refuses(reply: &str) -> bool {
+    let Some((code, rest)) = reply.split_once(' ') else { return false };
+    let class = match code.as_bytes() {
+        [class @ (b'4' | b'5'), rest @ ..] if rest.len() == 2 && rest.iter().all(u8::is_ascii_digit) => *class,
+        _ => return false,
+    };
+    // An enhanced code says the same as the code before it.
+    let enhanced = rest.split(' ').next().unwrap_or_default();
+    let is_enhanced = enhanced.split('.').count() == 3 && enhanced.split('.').all(|part| part.parse::<u16>().is_ok());
+    !rest.is_empty() && (!is_enhanced || enhanced.as_bytes().first() == Some(&class))
+}
+
+/// The address of a web page.
+pub(crate) fn web_url() -> Takes<String> {
+    Takes::scalar("a URL that begins with \"https://\" or \"http://\"", |value| match value {
+        Value::Text(text) if is_web_url(text) => Ok(text.clone()),
+        _ => Err(String::new()),
+    })
+}
+
+fn is_web_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+        && text.len() <= 200
+        && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>".contains(&byte))
+}
+
 /// A text that is not shown again.
 pub(crate) fn secret() -> Takes<Secret> {
-    let allowed = "a text of 8 to 1024 characters that can be seen";
+    let allowed = "a text of up to 1024 visible characters";
     Takes::reading(allowed, move |item, reader| match &item.value {
-        Value::Text(text) if (8..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+        Value::Text(text) if (1..=1024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Some(Secret::new(text.clone()))
         }
         _ => {

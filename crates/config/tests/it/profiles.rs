@@ -56,6 +56,7 @@ fn only_the_default_profile_is_fair() {
         let policy = Config::builtin().with_profile(name).unwrap().policy;
         let is_default = *name == "fairban";
         assert_eq!(policy.widen.is_some() && policy.guard.is_some(), is_default, "{name}");
+        assert_eq!(policy.outbound.is_some(), is_default, "{name}");
         assert!(policy.rules.iter().all(|rule| rule.spares_familiar == is_default), "{name}");
         assert_eq!(policy.address.ipv6_prefix, 64, "{name}");
     }

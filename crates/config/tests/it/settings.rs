@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use fairban_config::{Config, EnforceMode, Listen, LoadError, SourceConfig, SyslogListen};
+use fairban_config::{Config, EnforceMode, Listen, LoadError, OnBlock, SourceConfig, SyslogListen};
 use fairban_types::EventKind;
 
 fn read(text: &str) -> Config {
@@ -72,13 +72,10 @@ fn what_this_version_lacks_is_told() {
     check_warnings(
         &read(FIXED),
         &expect![[r#"
-        fairban.toml:21:1: dovecot.listen: understood, but this version has no auth policy server yet
-        fairban.toml:22:1: dovecot.api_key: understood, but this version has no auth policy server yet
-        fairban.toml:24:1: postfix.listen: understood, but this version has no Postfix policy service yet
-        fairban.toml:26:1: web.listen: understood, but this version has no web interface yet
-        fairban.toml:28:1: portal.listen: understood, but this version has no portal yet
-        fairban.toml:30:1: fleet.url: understood, but this version has no fleet yet
-    "#]],
+            fairban.toml:26:1: web.listen: understood, but this version has no web interface yet
+            fairban.toml:28:1: portal.listen: understood, but this version has no portal yet
+            fairban.toml:30:1: fleet.url: understood, but this version has no fleet yet
+        "#]],
     );
 }
 
@@ -89,7 +86,7 @@ fn secrets_are_not_shown() {
     assert!(!shown.contains("hidden") && !shown.contains("0123456789abcdef"), "{shown}");
     assert_eq!(config.fleet.url.as_ref().map(|url| url.reveal()), Some("redis://:hidden@127.0.0.1:6379"));
     for (wrong, secret) in
-        [("[fleet]\nurl = \"http://hidden\"", "hidden"), ("[dovecot]\napi_key = \"hidden\"", "hidden")]
+        [("[fleet]\nurl = \"http://hidden\"", "hidden"), ("[dovecot]\napi_key = \"hidden key\"", "hidden")]
     {
         let problems = Config::from_toml(wrong, "fairban.toml").unwrap_err();
         assert!(!problems.to_string().contains(secret), "{problems}");
@@ -162,9 +159,41 @@ fn another_profile_keeps_what_fits_it() {
 
 #[test]
 fn who_asks_is_what_is_served() {
-    assert!(!read("[dovecot]\nlisten = \"127.0.0.1:4625\"").policy.mail_servers_ask);
+    assert!(read("[dovecot]\nlisten = \"127.0.0.1:4625\"").policy.mail_servers_ask);
+    assert!(!read("mail_servers_ask = false\n[dovecot]\nlisten = \"127.0.0.1:4625\"").policy.mail_servers_ask);
+    assert!(!read("[postfix]\nlisten = \"127.0.0.1:10625\"").policy.mail_servers_ask);
     assert!(!read("mail_servers_ask = false").policy.mail_servers_ask);
     assert!(read("mail_servers_ask = true").policy.mail_servers_ask);
+}
+
+#[test]
+fn what_answers_say_is_one_harmless_line() {
+    let config = read(
+        "[send]\nlocal_domains = [\"B\u{fc}cher.test.\"]\n[messages]\nportal = \"https://x.test/u\"\n[postfix]\non_block = \"reject\"",
+    );
+    assert_eq!(config.policy.send.local_domains, ["xn--bcher-kva.test"]);
+    assert_eq!(config.policy.send.recipient_delimiters, "+");
+    assert_eq!(config.send.answer, "550 5.7.1 Access denied");
+    assert_eq!(config.messages.blocked, "Your connection has been blocked temporarily - Try again later");
+    assert_eq!(config.messages.portal.as_deref(), Some("https://x.test/u"));
+    assert_eq!((config.postfix.on_block, config.postfix.mode), (OnBlock::Reject, 0o666));
+    assert_eq!(config.dovecot.tarpit, Duration::from_secs(10));
+    for wrong in [
+        "[send]\nanswer = \"250 ok\"",
+        "[send]\nanswer = \"550\"",
+        "[send]\nanswer = \"5500 no\"",
+        "[send]\nanswer = \"550 4.7.1 no\"",
+        "[send]\nanswer = \"550 no\\r\\n250 yes\"",
+        "[send]\nrecipient_delimiters = \"@\"",
+        "[send]\nlocal_domains = [\"a b\"]",
+        "[messages]\nblocked = \"line\\nbreak\"",
+        "[messages]\nportal = \"javascript:x\"",
+        "[messages]\nportal = \"https://x.test/ y\"",
+        "[dovecot]\ntarpit = \"1h\"",
+        "[rule.outbound]\nthreshold = 1",
+    ] {
+        assert!(Config::from_toml(wrong, "fairban.toml").is_err(), "{wrong}");
+    }
 }
 
 #[test]
@@ -183,6 +212,8 @@ effect = "tarpit"
 [widen]
 addresses = 9
 failures = 2
+[outbound]
+floor = 9000
 "#,
     );
     let never: Vec<String> = config.policy.never.iter().map(ToString::to_string).collect();
@@ -194,12 +225,12 @@ failures = 2
             fairban.toml:2:10: never: 192.0.2.7/24 is read as 192.0.2.0/24: the bits after the prefix do not count
             fairban.toml:2:53: never: 10.0.0.0/8 is very wide: nothing in it will ever be blocked
             fairban.toml:2:67: never: ::/0 is very wide: nothing in it will ever be blocked
-            fairban.toml:3:20: mail_servers_ask: this version answers no mail server, so addresses with familiar accounts will not be blocked by anyone
+            fairban.toml:3:20: mail_servers_ask: without [dovecot] listen no mail server can ask, so addresses with familiar accounts will not be blocked by anyone
             fairban.toml:5:9: enforce.ports: port 443 serves other things than mail: blocks will close it too
             fairban.toml:7:10: source.syslog: whoever can reach 0.0.0.0:514 can write log lines: let only your servers through
             fairban.toml:9:10: rule.login.ladder: a later offence is blocked for a shorter time
-            fairban.toml:10:10: rule.login.effect: understood, but this version can only drop or observe
             fairban.toml:13:12: widen.failures: 9 addresses fail that often anyway: the number of addresses alone decides
+            fairban.toml:15:9: outbound.floor: is more than any account may send (recipients_max, messages_max), and so never reached
         "#]],
     );
 }

@@ -10,11 +10,13 @@ pub(super) const NFPROTO_UNSPEC: u8 = 0;
 pub(super) const NFPROTO_INET: u8 = 1;
 pub(super) const NFPROTO_IPV4: u8 = 2;
 pub(super) const NFPROTO_IPV6: u8 = 10;
+pub(super) const NF_INET_PRE_ROUTING: u32 = 0;
 pub(super) const NF_INET_LOCAL_IN: u32 = 1;
 pub(super) const NF_INET_FORWARD: u32 = 2;
 pub(super) const NF_DROP: i32 = 0;
 pub(super) const NF_ACCEPT: i32 = 1;
 pub(super) const NFT_JUMP: i32 = -3;
+pub(super) const NFT_GOTO: i32 = -4;
 pub(super) const NFT_RETURN: i32 = -5;
 
 pub(super) const NFT_MSG_NEWTABLE: u16 = 0;
@@ -90,6 +92,40 @@ pub(super) const NFT_LOOKUP_F_INV: u32 = 1;
 pub(super) const NFTA_IMMEDIATE_DREG: u16 = 1;
 pub(super) const NFTA_IMMEDIATE_DATA: u16 = 2;
 
+pub(super) const NFTA_BITWISE_SREG: u16 = 1;
+pub(super) const NFTA_BITWISE_DREG: u16 = 2;
+pub(super) const NFTA_BITWISE_LEN: u16 = 3;
+pub(super) const NFTA_BITWISE_MASK: u16 = 4;
+pub(super) const NFTA_BITWISE_XOR: u16 = 5;
+
+pub(super) const NFTA_CT_DREG: u16 = 1;
+pub(super) const NFTA_CT_KEY: u16 = 2;
+pub(super) const NFT_CT_STATUS: u32 = 2;
+/// From `linux/netfilter/nf_conntrack_common.h`.
+pub(super) const IPS_DST_NAT: u32 = 1 << 5;
+
+pub(super) const NFTA_FIB_DREG: u16 = 1;
+pub(super) const NFTA_FIB_RESULT: u16 = 2;
+pub(super) const NFTA_FIB_FLAGS: u16 = 3;
+pub(super) const NFT_FIB_RESULT_ADDRTYPE: u32 = 3;
+pub(super) const NFTA_FIB_F_DADDR: u32 = 1 << 1;
+/// From `linux/rtnetlink.h`.
+pub(super) const RTN_LOCAL: u32 = 2;
+
+pub(super) const NFTA_DYNSET_SET_NAME: u16 = 1;
+pub(super) const NFTA_DYNSET_OP: u16 = 3;
+pub(super) const NFTA_DYNSET_SREG_KEY: u16 = 4;
+pub(super) const NFTA_DYNSET_EXPR: u16 = 7;
+pub(super) const NFT_DYNSET_OP_UPDATE: u32 = 1;
+
+pub(super) const NFTA_LIMIT_RATE: u16 = 1;
+pub(super) const NFTA_LIMIT_UNIT: u16 = 2;
+pub(super) const NFTA_LIMIT_BURST: u16 = 3;
+pub(super) const NFTA_LIMIT_TYPE: u16 = 4;
+pub(super) const NFT_LIMIT_PKTS: u32 = 0;
+
+pub(super) const NFTA_REDIR_REG_PROTO_MIN: u16 = 1;
+
 pub(super) const NFTA_COUNTER_BYTES: u16 = 1;
 pub(super) const NFTA_COUNTER_PACKETS: u16 = 2;
 
@@ -99,8 +135,12 @@ pub(super) const NFTA_SET_FLAGS: u16 = 3;
 pub(super) const NFTA_SET_KEY_TYPE: u16 = 4;
 pub(super) const NFTA_SET_KEY_LEN: u16 = 5;
 pub(super) const NFTA_SET_ID: u16 = 10;
+pub(super) const NFTA_SET_DESC: u16 = 9;
+pub(super) const NFTA_SET_TIMEOUT: u16 = 11;
+pub(super) const NFTA_SET_DESC_SIZE: u16 = 1;
 pub(super) const NFT_SET_INTERVAL: u32 = 0x4;
 pub(super) const NFT_SET_TIMEOUT: u32 = 0x10;
+pub(super) const NFT_SET_EVAL: u32 = 0x20;
 /// The numbers by which the `nft` program knows the types of keys.
 pub(super) const TYPE_IPV4_ADDRESS: u32 = 7;
 pub(super) const TYPE_IPV6_ADDRESS: u32 = 8;

@@ -3,6 +3,7 @@
 mod abi;
 mod cover;
 mod plan;
+mod rule;
 mod rules;
 mod sets;
 mod table;
@@ -21,7 +22,7 @@ use self::transaction::{Failure, Transaction};
 use crate::connections::Connections;
 use crate::element::Family;
 use crate::netlink::Link;
-use crate::{Change, Difference, Dropped, Element, EnforceError, Enforcer, Layout};
+use crate::{Change, Difference, Dropped, Element, EnforceError, Enforcer, Felt, Layout};
 
 /// Keeps a table in the nftables of the network namespace in which it was opened.
 ///
@@ -70,7 +71,7 @@ impl Nftables {
     /// Whether the kernel can take out what may not be there, tried with an address that no packet can come from.
     fn find_removal(&mut self) -> Result<Removal, EnforceError> {
         let mut tx = Transaction::new();
-        let set = Set { role: Role::Block, family: Family::V4 };
+        let set = Set { role: Role::Block(Felt::Drop), family: Family::V4 };
         sets::remove(&mut tx, Removal::Destroy, &self.layout.table, set, [Span::single(0, None)]);
         match tx.commit(&mut self.link)? {
             // A table that is there but lacks the set is made anew by the first reconciliation.
@@ -114,16 +115,16 @@ impl Nftables {
         Ok(Difference { missing, rebuilt: true, ..Difference::default() })
     }
 
-    fn mend(&mut self, singles: &Singles) -> Result<Result<(Difference, Vec<IpNet>), Failure>, EnforceError> {
+    fn mend(&mut self, singles: &Singles) -> Result<Result<(Difference, Added), Failure>, EnforceError> {
         let mut difference = Difference::default();
         let mut added = Vec::new();
         let mut tx = Transaction::new();
-        for set in Set::ALL {
+        for set in Set::all(&self.layout).iter().copied() {
             let reading = self.look(set, singles)?;
             let pen = Pen::new(&self.layout, self.removal, self.started.elapsed());
             let new = self.plan.mend(&mut tx, pen, set, singles, &reading, &mut difference);
-            if set.role != Role::Never {
-                added.extend(new.iter().flat_map(|span| sets::networks(set.family, span)));
+            if let Some(felt) = set.role.felt() {
+                added.extend(new.iter().flat_map(|span| sets::networks(set.family, span)).map(|net| (felt, net)));
             }
         }
         Ok(tx.commit(&mut self.link)?.map(|()| (difference, added)))
@@ -137,7 +138,7 @@ impl Nftables {
         for look in 0..LOOKS_MAX {
             let known: HashSet<u128> = reading.found.iter().map(|shown| shown.number).collect();
             let found = table::elements(&mut self.link, &self.layout, set.name())?;
-            if set.role == Role::Block {
+            if !set.is_ranges() {
                 reading.found.extend(found.into_iter().filter(|shown| !known.contains(&shown.number)));
             } else {
                 reading.found = found;
@@ -147,19 +148,29 @@ impl Nftables {
             let mut seeming = Difference::default();
             self.plan.mend(&mut Transaction::new(), pen, set, singles, &reading, &mut seeming);
             let has_found_more = reading.found.len() > known.len();
-            if set.role != Role::Block || seeming.missing == 0 || (look > 0 && !has_found_more) {
+            if set.is_ranges() || seeming.missing == 0 || (look > 0 && !has_found_more) {
                 break;
             }
         }
         Ok(reading)
     }
 
-    fn cut(&mut self, added: &[IpNet]) {
-        if let Some(connections) = &mut self.connections {
-            connections.cut(added, |port| self.layout.guards(port), |address| self.plan.spares(address));
+    fn cut(&mut self, added: &[(Felt, IpNet)]) {
+        let Some(connections) = &mut self.connections else { return };
+        for felt in Felt::BOTH {
+            let nets: Vec<IpNet> = added.iter().filter(|(how, _)| *how == felt).map(|(_, net)| *net).collect();
+            // Whoever is being told why may hear it to the end, unless they are to hear nothing any more.
+            let closes = |port| match felt {
+                Felt::Drop => self.layout.guards(port) || self.layout.is_explainer(port),
+                Felt::Explain => self.layout.guards(port) && !self.layout.is_explainer(port),
+            };
+            connections.cut(&nets, closes, |address| self.plan.spares(address));
         }
     }
 }
+
+/// Who is newly blocked, and how.
+type Added = Vec<(Felt, IpNet)>;
 
 /// How often a set is listed at most, for what seems to be missing.
 const LOOKS_MAX: usize = 4;
@@ -177,7 +188,7 @@ impl Enforcer for Nftables {
         if !self.in_step {
             return Err(EnforceError::Diverged("it has not been reconciled since it was opened or failed".to_owned()));
         }
-        let edits = Edits::new(self.started.elapsed(), changes);
+        let edits = Edits::new(&self.layout, self.started.elapsed(), changes);
         self.in_step = false;
         self.try_apply(&edits)?;
         self.in_step = true;
@@ -187,9 +198,11 @@ impl Enforcer for Nftables {
 
     fn reconcile(&mut self, want: &[Element], never: &[IpNet]) -> Result<Difference, EnforceError> {
         self.in_step = false;
-        let singles = self.plan.replace(self.started.elapsed(), want, never);
+        let singles = self.plan.replace(&self.layout, self.started.elapsed(), want, never);
         let state = table::inspect(&mut self.link, &self.layout)?;
-        let everyone = || want.iter().map(|element| crate::element::canonical(element.net)).collect();
+        let layout = self.layout.clone();
+        let all = want.iter().map(|element| (layout.felt(element.felt), crate::element::canonical(element.net)));
+        let everyone = || all.collect();
         let (difference, added) = match state {
             State::Absent | State::Foreign => (self.rebuild(state == State::Foreign, &singles)?, everyone()),
             State::Sound => match self.mend(&singles)? {
@@ -225,6 +238,10 @@ impl Enforcer for Nftables {
         let ports: Vec<String> = self.layout.ports.iter().map(u16::to_string).collect();
         let ports = if ports.is_empty() { "all ports".to_owned() } else { format!("TCP ports {}", ports.join(", ")) };
         let chains = if self.layout.forward { "input and forward" } else { "input" };
-        format!("nftables table inet {}, {chains} at priority {}, {ports}", self.layout.table, self.layout.priority)
+        let Layout { table, priority, .. } = &self.layout;
+        let explained = self.layout.explain.map_or_else(String::new, |explain| {
+            format!(", explained at port {} ({} times a minute)", explain.port, explain.per_minute)
+        });
+        format!("nftables table inet {table}, {chains} at priority {priority}, {ports}{explained}")
     }
 }

@@ -10,7 +10,7 @@ use super::cover::{Cover, Expiry, Piece, Reshape};
 use super::sets::{self, Removal, Role, Set, Shown, Span};
 use super::transaction::Transaction;
 use crate::element::{Family, bounds, canonical, is_single};
-use crate::{Change, Difference, Element, Layout};
+use crate::{Change, Difference, Element, Felt, Layout};
 
 /// Ends that differ by less are the same.
 const TOLERANCE: Duration = Duration::from_secs(2);
@@ -19,25 +19,30 @@ const TOLERANCE: Duration = Duration::from_secs(2);
 /// be held in memory a second time.
 pub(super) struct Plan {
     never: [Cover; 2],
-    nets: [Cover; 2],
+    /// By how they are felt, then by family.
+    nets: [[Cover; 2]; 2],
 }
+
+/// What is wanted of one network: until when and how it is blocked, or `None`.
+type Wanted = Option<(Felt, Expiry)>;
 
 /// Changes in the form in which the sets take them, the last word on each network only.
 #[derive(Default)]
 pub(super) struct Edits {
-    singles: HashMap<IpNet, Option<Expiry>>,
-    nets: HashMap<IpNet, Option<Expiry>>,
+    singles: HashMap<IpNet, Wanted>,
+    nets: HashMap<IpNet, Wanted>,
     never: HashMap<IpNet, Option<Expiry>>,
 }
 
 impl Edits {
-    pub(super) fn new(now: Duration, changes: &[Change]) -> Self {
+    pub(super) fn new(layout: &Layout, now: Duration, changes: &[Change]) -> Self {
         let mut edits = Edits::default();
         for change in changes {
             match change {
                 Change::Add(element) => {
                     let expiry = Expiry::new(now, element.timeout);
-                    edits.block(canonical(element.net), (!expiry.is_over(now)).then_some(expiry));
+                    let wanted = (layout.felt(element.felt), expiry);
+                    edits.block(canonical(element.net), (!expiry.is_over(now)).then_some(wanted));
                 }
                 Change::Remove(net) => edits.block(canonical(*net), None),
                 Change::AddNever(net) => drop(edits.never.insert(canonical(*net), Some(Expiry::PERMANENT))),
@@ -47,19 +52,26 @@ impl Edits {
         edits
     }
 
-    fn block(&mut self, net: IpNet, expiry: Option<Expiry>) {
+    fn block(&mut self, net: IpNet, wanted: Wanted) {
         let edits = if is_single(&net) { &mut self.singles } else { &mut self.nets };
-        edits.insert(net, expiry);
+        edits.insert(net, wanted);
     }
 
-    /// The networks that are newly blocked.
-    pub(super) fn added(&self) -> impl Iterator<Item = IpNet> + '_ {
-        self.singles.iter().chain(&self.nets).filter(|(_, expiry)| expiry.is_some()).map(|(net, _)| *net)
+    /// The networks that are newly blocked, and how.
+    pub(super) fn added(&self) -> impl Iterator<Item = (Felt, IpNet)> + '_ {
+        self.singles.iter().chain(&self.nets).filter_map(|(net, wanted)| wanted.map(|(felt, _)| (felt, *net)))
     }
-}
 
-fn of_family(edits: &HashMap<IpNet, Option<Expiry>>, family: Family) -> Vec<(IpNet, Option<Expiry>)> {
-    edits.iter().filter(|(net, _)| Family::of(net) == family).map(|(net, expiry)| (*net, *expiry)).collect()
+    /// What becomes of each network in the set; what moves to another set leaves this one.
+    fn of(&self, set: Set) -> Vec<(IpNet, Option<Expiry>)> {
+        let felt_so = |wanted: &Wanted, felt: Felt| wanted.filter(|(how, _)| *how == felt).map(|(_, expiry)| expiry);
+        let edits: &mut dyn Iterator<Item = (&IpNet, Option<Expiry>)> = match set.role {
+            Role::Never => &mut self.never.iter().map(|(net, expiry)| (net, *expiry)),
+            Role::Block(felt) => &mut self.singles.iter().map(move |(net, wanted)| (net, felt_so(wanted, felt))),
+            Role::Net(felt) => &mut self.nets.iter().map(move |(net, wanted)| (net, felt_so(wanted, felt))),
+        };
+        edits.filter(|(net, _)| Family::of(net) == set.family).map(|(net, expiry)| (*net, expiry)).collect()
+    }
 }
 
 fn number(net: &IpNet) -> u128 {
@@ -94,11 +106,14 @@ impl<'a> Pen<'a> {
 
 impl Plan {
     pub(super) fn new() -> Self {
-        Plan { never: Family::BOTH.map(Cover::new), nets: Family::BOTH.map(Cover::new) }
+        Plan { never: Family::BOTH.map(Cover::new), nets: Felt::BOTH.map(|_| Family::BOTH.map(Cover::new)) }
     }
 
     fn cover(&mut self, set: Set) -> &mut Cover {
-        let covers = if set.role == Role::Never { &mut self.never } else { &mut self.nets };
+        let covers = match set.role.felt() {
+            None => &mut self.never,
+            Some(felt) => &mut self.nets[felt as usize],
+        };
         &mut covers[set.family as usize]
     }
 
@@ -112,10 +127,9 @@ impl Plan {
     /// nothing that it covers is dropped in between, should there be more than one batch.
     pub(super) fn edit(&mut self, pen: Pen<'_>, edits: &Edits) -> Transaction {
         let mut tx = Transaction::new();
-        for set in Set::ALL {
+        for set in Set::all(pen.layout).iter().copied() {
             if set.is_ranges() {
-                let changes = of_family(if set.role == Role::Never { &edits.never } else { &edits.nets }, set.family);
-                let Reshape { gone, new } = self.cover(set).change(pen.now, &changes);
+                let Reshape { gone, new } = self.cover(set).change(pen.now, &edits.of(set));
                 pen.remove(&mut tx, set, &pen.spans(&gone));
                 pen.add(&mut tx, set, pen.spans(&new));
             } else {
@@ -128,7 +142,7 @@ impl Plan {
     /// Writes the edits of single addresses, and all ranges anew.
     pub(super) fn refill(&mut self, pen: Pen<'_>, edits: &Edits) -> Transaction {
         let mut tx = Transaction::new();
-        for set in Set::ALL {
+        for set in Set::all(pen.layout).iter().copied() {
             if set.is_ranges() {
                 sets::empty(&mut tx, &pen.layout.table, set);
                 let spans = pen.spans(self.cover(set).pieces());
@@ -141,26 +155,25 @@ impl Plan {
     }
 
     /// Begins anew with what is wanted.
-    pub(super) fn replace(&mut self, now: Duration, want: &[Element], never: &[IpNet]) -> Singles {
+    pub(super) fn replace(&mut self, layout: &Layout, now: Duration, want: &[Element], never: &[IpNet]) -> Singles {
         let mut singles = Singles::default();
-        let mut nets: [HashMap<IpNet, Expiry>; 2] = Default::default();
-        for element in want {
-            let (net, expiry) = (canonical(element.net), Expiry::new(now, element.timeout));
-            if expiry.is_over(now) {
-                continue;
-            }
-            let family = Family::of(&net) as usize;
+        let mut nets: [[HashMap<IpNet, Expiry>; 2]; 2] = Default::default();
+        for (net, (felt, expiry)) in last_words(layout, now, want) {
+            let (felt, family) = (felt as usize, Family::of(&net) as usize);
             if is_single(&net) {
-                singles.0[family].insert(number(&net), expiry);
+                singles.0[felt][family].insert(number(&net), expiry);
             } else {
-                nets[family].insert(net, expiry);
+                nets[felt][family].insert(net, expiry);
             }
         }
         let never: Vec<IpNet> = never.iter().copied().map(canonical).collect();
-        for (family, nets) in Family::BOTH.into_iter().zip(nets) {
-            self.nets[family as usize].replace(nets);
+        for family in Family::BOTH {
             let never = never.iter().filter(|net| Family::of(net) == family).map(|net| (*net, Expiry::PERMANENT));
             self.never[family as usize].replace(never);
+            for felt in Felt::BOTH {
+                let nets = std::mem::take(&mut nets[felt as usize][family as usize]);
+                self.nets[felt as usize][family as usize].replace(nets);
+            }
         }
         singles
     }
@@ -168,7 +181,7 @@ impl Plan {
     /// Writes everything into sets that are empty. Returns how many elements.
     pub(super) fn fill(&mut self, tx: &mut Transaction, pen: Pen<'_>, singles: &Singles) -> usize {
         let mut count = 0;
-        for set in Set::ALL {
+        for set in Set::all(pen.layout).iter().copied() {
             let spans = self.wanted(pen, set, singles);
             count += spans.len();
             pen.add(tx, set, spans);
@@ -180,7 +193,8 @@ impl Plan {
         if set.is_ranges() {
             return pen.spans(self.cover(set).pieces());
         }
-        let singles = &singles.0[set.family as usize];
+        let felt = set.role.felt().unwrap_or_default();
+        let singles = &singles.0[felt as usize][set.family as usize];
         singles.iter().map(|(number, expiry)| Span::single(*number, expiry.remaining(pen.now))).collect()
     }
 
@@ -229,7 +243,7 @@ impl Plan {
 }
 
 fn write_singles(tx: &mut Transaction, pen: Pen<'_>, set: Set, edits: &Edits) {
-    let singles = of_family(&edits.singles, set.family);
+    let singles = edits.of(set);
     // Taken out even before being put in again: kernels differ in whether the latter gives a new end, and none makes a
     // permanent element end.
     let gone: Vec<Span> = singles.iter().map(|(net, _)| Span::single(number(net), None)).collect();
@@ -260,9 +274,17 @@ impl Reading {
     }
 }
 
-/// The wanted single addresses of each family.
+/// The wanted single addresses, by how they are felt, then by family.
 #[derive(Default)]
-pub(super) struct Singles([HashMap<u128, Expiry>; 2]);
+pub(super) struct Singles([[HashMap<u128, Expiry>; 2]; 2]);
+
+/// What is wanted of each network, where it is named more than once by the last that has not ended.
+fn last_words(layout: &Layout, now: Duration, want: &[Element]) -> HashMap<IpNet, (Felt, Expiry)> {
+    want.iter()
+        .map(|element| (canonical(element.net), (layout.felt(element.felt), Expiry::new(now, element.timeout))))
+        .filter(|(_, (_, expiry))| !expiry.is_over(now))
+        .collect()
+}
 
 /// Elements by their first address; starts and ends of ranges are put together.
 fn pair_up(set: Set, found: &[Shown]) -> HashMap<u128, Span> {
@@ -310,7 +332,7 @@ mod tests {
 
     #[test]
     fn starts_and_ends_are_put_together() {
-        let set = Set { role: Role::Net, family: Family::V4 };
+        let set = Set { role: Role::Net(Felt::Drop), family: Family::V4 };
         let shown = |number, is_end| Shown { number, is_end, remaining: None };
         let found = [shown(30, false), shown(20, true), shown(20, false), shown(10, false), shown(25, true)];
         let mut spans: Vec<(u128, u128)> = pair_up(set, &found).values().map(|span| (span.first, span.last)).collect();

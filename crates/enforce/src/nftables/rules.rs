@@ -1,46 +1,85 @@
 //! The chains of the table and the rules in them.
 
 use super::abi::*;
-use super::sets::{PORTS, Role, Set};
+use super::rule::{Rule, comment_data};
+use super::sets::{self, EXPLAINED_PORTS, PORTS, Role, Set};
 use super::transaction::Transaction;
 use crate::element::Family;
 use crate::netlink::attribute::{nest, put, put_text, put_u32};
 use crate::netlink::message::{APPEND, CREATE};
-use crate::{Dropped, Layout};
+use crate::{Explain, Felt, Layout};
 
 /// A chain, and where it is hooked in, if it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chain {
     pub(super) name: &'static str,
-    pub(super) hook: Option<u32>,
+    pub(super) hook: Option<Hook>,
+}
+
+/// Where packets come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hook {
+    /// The first packet of each connection, before it is known where it goes.
+    Prerouting,
+    Input,
+    Forward,
+}
+
+impl Hook {
+    pub(super) const fn number(self) -> u32 {
+        match self {
+            Hook::Prerouting => NF_INET_PRE_ROUTING,
+            Hook::Input => NF_INET_LOCAL_IN,
+            Hook::Forward => NF_INET_FORWARD,
+        }
+    }
+
+    const fn kind(self) -> &'static str {
+        match self {
+            Hook::Prerouting => "nat",
+            Hook::Input | Hook::Forward => "filter",
+        }
+    }
+
+    pub(super) const fn priority(self, layout: &Layout) -> i32 {
+        match self {
+            // One before `dstnat`, where published ports of containers are translated: who translates first wins.
+            Hook::Prerouting => -101,
+            Hook::Input | Hook::Forward => layout.priority,
+        }
+    }
 }
 
 const JUDGE: Chain = Chain { name: "judge", hook: None };
-const INPUT: Chain = Chain { name: "input", hook: Some(NF_INET_LOCAL_IN) };
-const FORWARD: Chain = Chain { name: "forward", hook: Some(NF_INET_FORWARD) };
+const INPUT: Chain = Chain { name: "input", hook: Some(Hook::Input) };
+const FORWARD: Chain = Chain { name: "forward", hook: Some(Hook::Forward) };
+const EXPLAIN: Chain = Chain { name: "explain", hook: None };
+const PREROUTING: Chain = Chain { name: "prerouting", hook: Some(Hook::Prerouting) };
 
 /// The chains of the layout; each comes after those it refers to.
 pub(super) fn chains(layout: &Layout) -> &'static [Chain] {
-    if layout.forward { &[JUDGE, INPUT, FORWARD] } else { &[JUDGE, INPUT] }
-}
-
-/// A rule. Its comment is how it is known again, so it must change when what the rule does changes.
-pub(super) struct Rule {
-    pub(super) comment: String,
-    expressions: Vec<u8>,
+    match (layout.explain, layout.forward) {
+        (None, true) => &[JUDGE, INPUT, FORWARD],
+        (None, false) => &[JUDGE, INPUT],
+        (Some(_), true) => &[JUDGE, INPUT, FORWARD, EXPLAIN, PREROUTING],
+        (Some(_), false) => &[JUDGE, INPUT, EXPLAIN, PREROUTING],
+    }
 }
 
 /// The rules of a chain, in order.
 pub(super) fn rules(chain: Chain, layout: &Layout) -> Vec<Rule> {
-    if chain.hook.is_some() {
-        return vec![Rule::new("judged by fairban").verdict(NFT_JUMP, Some(JUDGE.name))];
+    let judged = || Rule::new("judged by fairban").verdict(NFT_JUMP, Some(JUDGE.name));
+    match (chain.hook, &layout.explain) {
+        (Some(Hook::Forward), _) | (Some(Hook::Input), None) => vec![judged()],
+        (Some(Hook::Input), Some(explain)) => at_the_explainer(explain).into_iter().chain([judged()]).collect(),
+        (Some(Hook::Prerouting), _) => sent_to_the_explainer(layout),
+        (None, Some(explain)) if chain == EXPLAIN => paced_redirects(explain),
+        (None, _) => judgement(layout),
     }
-    let mut rules = vec![
-        Rule::new("loopback passes")
-            .meta(NFT_META_IIFTYPE)
-            .compare(NFT_CMP_EQ, &ARPHRD_LOOPBACK.to_ne_bytes())
-            .verdict(NFT_RETURN, None),
-    ];
+}
+
+fn judgement(layout: &Layout) -> Vec<Rule> {
+    let mut rules = vec![Rule::new("loopback passes").interface(NFT_CMP_EQ, ARPHRD_LOOPBACK).verdict(NFT_RETURN, None)];
     if !layout.ports.is_empty() {
         rules.push(
             Rule::new("what is not TCP passes")
@@ -48,103 +87,88 @@ pub(super) fn rules(chain: Chain, layout: &Layout) -> Vec<Rule> {
                 .compare(NFT_CMP_NEQ, &[IPPROTO_TCP])
                 .verdict(NFT_RETURN, None),
         );
-        rules.push(
-            Rule::new("other ports pass")
-                .payload(NFT_PAYLOAD_TRANSPORT_HEADER, 2, 2)
-                .lookup(PORTS, NFT_LOOKUP_F_INV)
-                .verdict(NFT_RETURN, None),
-        );
+        rules.push(Rule::new("other ports pass").ports(PORTS, NFT_LOOKUP_F_INV).verdict(NFT_RETURN, None));
     }
-    for family in Family::BOTH {
-        let never = Set { role: Role::Never, family };
-        rules.push(Rule::new("the never-block list passes").source(never).verdict(NFT_RETURN, None));
-    }
-    for family in Family::BOTH {
-        for (role, comment) in [(Role::Block, "blocked addresses"), (Role::Net, "blocked networks")] {
-            rules.push(Rule::new(comment).source(Set { role, family }).counter().verdict(NF_DROP, None));
-        }
+    rules.extend(never_block_passes());
+    for set in Set::all(layout) {
+        let comment = match set.role {
+            Role::Never => continue,
+            Role::Block(Felt::Drop) => "blocked addresses",
+            Role::Net(Felt::Drop) => "blocked networks",
+            // Their connections from before the block, and those that were not redirected.
+            Role::Block(Felt::Explain) => "explained addresses",
+            Role::Net(Felt::Explain) => "explained networks",
+        };
+        rules.push(Rule::new(comment).source(*set).counter().verdict(NF_DROP, None));
     }
     rules
 }
 
-impl Rule {
-    fn new(comment: &str) -> Self {
-        Rule { comment: comment.to_owned(), expressions: Vec::new() }
-    }
+fn never_block_passes() -> impl Iterator<Item = Rule> {
+    Family::BOTH.into_iter().map(|family| {
+        let never = Set { role: Role::Never, family };
+        Rule::new("the never-block list passes").source(never).verdict(NFT_RETURN, None)
+    })
+}
 
-    fn expression(mut self, name: &str, fill: impl FnOnce(&mut Vec<u8>)) -> Self {
-        nest(&mut self.expressions, NFTA_LIST_ELEM, |buf| {
-            put_text(buf, NFTA_EXPR_NAME, name);
-            nest(buf, NFTA_EXPR_DATA, fill);
-        });
-        self
-    }
+/// Nobody gets to the explainer's port by its number.
+fn at_the_explainer(explain: &Explain) -> [Rule; 2] {
+    let port = explain.port;
+    [
+        Rule::new(&format!("what was redirected to port {port} passes"))
+            .port(port)
+            .translated(NFT_CMP_NEQ)
+            .verdict(NFT_RETURN, None),
+        Rule::new(&format!("port {port} is reached by redirects alone"))
+            .interface(NFT_CMP_NEQ, ARPHRD_LOOPBACK)
+            .port(port)
+            .verdict(NF_DROP, None),
+    ]
+}
 
-    /// Loads a fact about the packet.
-    fn meta(self, key: u32) -> Self {
-        self.expression("meta", |buf| {
-            put_u32(buf, NFTA_META_DREG, NFT_REG_1);
-            put_u32(buf, NFTA_META_KEY, key);
-        })
+fn sent_to_the_explainer(layout: &Layout) -> Vec<Rule> {
+    let mut rules = vec![Rule::new("loopback passes").interface(NFT_CMP_EQ, ARPHRD_LOOPBACK).verdict(NFT_RETURN, None)];
+    if !layout.forward {
+        rules.push(
+            Rule::new("what goes through passes")
+                .destination_type()
+                .compare(NFT_CMP_NEQ, &RTN_LOCAL.to_ne_bytes())
+                .verdict(NFT_RETURN, None),
+        );
     }
-
-    /// Goes on only if what was loaded compares so.
-    fn compare(self, operator: u32, value: &[u8]) -> Self {
-        self.expression("cmp", |buf| {
-            put_u32(buf, NFTA_CMP_SREG, NFT_REG_1);
-            put_u32(buf, NFTA_CMP_OP, operator);
-            nest(buf, NFTA_CMP_DATA, |buf| put(buf, NFTA_DATA_VALUE, value));
-        })
+    let not_tcp = Rule::new("what is not TCP passes").meta(NFT_META_L4PROTO).compare(NFT_CMP_NEQ, &[IPPROTO_TCP]);
+    rules.push(not_tcp.verdict(NFT_RETURN, None));
+    if layout.explained_ports().is_empty() {
+        return rules;
     }
-
-    /// Loads bytes of a header.
-    fn payload(self, base: u32, offset: u32, len: u32) -> Self {
-        self.expression("payload", |buf| {
-            put_u32(buf, NFTA_PAYLOAD_DREG, NFT_REG_1);
-            put_u32(buf, NFTA_PAYLOAD_BASE, base);
-            put_u32(buf, NFTA_PAYLOAD_OFFSET, offset);
-            put_u32(buf, NFTA_PAYLOAD_LEN, len);
-        })
-    }
-
-    /// Goes on only if what was loaded is in the set.
-    fn lookup(self, set: &str, flags: u32) -> Self {
-        self.expression("lookup", |buf| {
-            put_text(buf, NFTA_LOOKUP_SET, set);
-            put_u32(buf, NFTA_LOOKUP_SREG, NFT_REG_1);
-            put_u32(buf, NFTA_LOOKUP_FLAGS, flags);
-        })
-    }
-
-    /// Goes on only if the source address is in the set.
-    fn source(self, set: Set) -> Self {
-        let (protocol, offset) = match set.family {
-            Family::V4 => (NFPROTO_IPV4, 12),
-            Family::V6 => (NFPROTO_IPV6, 8),
+    rules.push(Rule::new("other ports pass").ports(EXPLAINED_PORTS, NFT_LOOKUP_F_INV).verdict(NFT_RETURN, None));
+    rules.extend(never_block_passes());
+    // Whoever is to be dropped is dropped, explained or not.
+    for felt in Felt::BOTH {
+        let (comment, code, chain) = match felt {
+            Felt::Drop => ("dropped later", NFT_RETURN, None),
+            Felt::Explain => ("told why", NFT_GOTO, Some(EXPLAIN.name)),
         };
-        self.meta(NFT_META_NFPROTO)
-            .compare(NFT_CMP_EQ, &[protocol])
-            .payload(NFT_PAYLOAD_NETWORK_HEADER, offset, set.key_len())
-            .lookup(set.name(), 0)
+        let sets = Set::all(layout).iter().filter(|set| set.role.felt() == Some(felt));
+        rules.extend(sets.map(|set| Rule::new(comment).source(*set).verdict(code, chain)));
     }
+    rules
+}
 
-    fn counter(self) -> Self {
-        self.expression("counter", |_| {})
-    }
-
-    fn verdict(self, code: i32, chain: Option<&str>) -> Self {
-        self.expression("immediate", |buf| {
-            put_u32(buf, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-            nest(buf, NFTA_IMMEDIATE_DATA, |buf| {
-                nest(buf, NFTA_DATA_VERDICT, |buf| {
-                    put(buf, NFTA_VERDICT_CODE, &code.to_be_bytes());
-                    if let Some(chain) = chain {
-                        put_text(buf, NFTA_VERDICT_CHAIN, chain);
-                    }
-                });
-            });
+fn paced_redirects(explain: &Explain) -> Vec<Rule> {
+    let Explain { port, per_minute } = *explain;
+    let mut rules: Vec<Rule> = Family::BOTH
+        .into_iter()
+        .map(|family| {
+            Rule::new(&format!("to the explainer at port {port}, {per_minute} a minute"))
+                .source_key(family)
+                .only_prefix(family)
+                .paced(sets::pace(family), per_minute)
+                .redirect(port)
         })
-    }
+        .collect();
+    rules.push(Rule::new("more than is explained").counter().verdict(NF_DROP, None));
+    rules
 }
 
 /// Appends the making of all chains and rules; the sets must have been made.
@@ -168,34 +192,11 @@ fn make_chain(transaction: &mut Transaction, layout: &Layout, chain: Chain) {
         put_text(buf, NFTA_CHAIN_NAME, chain.name);
         if let Some(hook) = chain.hook {
             nest(buf, NFTA_CHAIN_HOOK, |buf| {
-                put_u32(buf, NFTA_HOOK_HOOKNUM, hook);
-                put(buf, NFTA_HOOK_PRIORITY, &layout.priority.to_be_bytes());
+                put_u32(buf, NFTA_HOOK_HOOKNUM, hook.number());
+                put(buf, NFTA_HOOK_PRIORITY, &hook.priority(layout).to_be_bytes());
             });
             put(buf, NFTA_CHAIN_POLICY, &NF_ACCEPT.to_be_bytes());
-            put_text(buf, NFTA_CHAIN_TYPE, "filter");
+            put_text(buf, NFTA_CHAIN_TYPE, hook.kind());
         }
     });
-}
-
-/// A rule's comment as the `nft` program stores and shows it: kind, length, text, zero byte.
-pub(super) fn comment_data(comment: &str) -> Vec<u8> {
-    let mut data = vec![UDATA_RULE_COMMENT, comment.len() as u8 + 1];
-    data.extend_from_slice(comment.as_bytes());
-    data.push(0);
-    data
-}
-
-/// What the counters in a rule's expressions say.
-pub(super) fn read_counters(expressions: &[u8]) -> Dropped {
-    use crate::netlink::attribute::{Attributes, find, find_text, find_u64};
-    let mut sum = Dropped::default();
-    for (_, expression) in Attributes(expressions) {
-        if find_text(expression, NFTA_EXPR_NAME) == Some("counter")
-            && let Some(data) = find(expression, NFTA_EXPR_DATA)
-        {
-            sum.packets += find_u64(data, NFTA_COUNTER_PACKETS).unwrap_or(0);
-            sum.bytes += find_u64(data, NFTA_COUNTER_BYTES).unwrap_or(0);
-        }
-    }
-    sum
 }

@@ -8,10 +8,10 @@ use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use super::abi::*;
 use super::cover::Piece;
 use super::transaction::{FAMILY_HEADER, Failure, Transaction};
-use crate::EnforceError;
 use crate::element::Family;
 use crate::netlink::attribute::{self, Attributes, find, find_u32, find_u64, nest, put, put_text, put_u32, put_u64};
 use crate::netlink::message::{CREATE, HEADER};
+use crate::{EnforceError, Felt, Layout};
 
 /// What a set of addresses is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,9 +19,19 @@ pub(super) enum Role {
     /// Ranges that pass whatever else is said.
     Never,
     /// Single addresses that are blocked.
-    Block,
+    Block(Felt),
     /// Ranges that are blocked.
-    Net,
+    Net(Felt),
+}
+
+impl Role {
+    /// How those in it feel it.
+    pub(super) fn felt(self) -> Option<Felt> {
+        match self {
+            Role::Never => None,
+            Role::Block(felt) | Role::Net(felt) => Some(felt),
+        }
+    }
 }
 
 /// One of the sets of addresses.
@@ -33,52 +43,80 @@ pub(super) struct Set {
 
 /// The name of the set of guarded ports.
 pub(super) const PORTS: &str = "ports";
+/// The name of the set of ports that lead to the explainer.
+pub(super) const EXPLAINED_PORTS: &str = "explained_ports";
 
 impl Set {
-    pub(super) const ALL: [Set; 6] = [
-        Set { role: Role::Never, family: Family::V4 },
-        Set { role: Role::Never, family: Family::V6 },
-        Set { role: Role::Block, family: Family::V4 },
-        Set { role: Role::Block, family: Family::V6 },
-        Set { role: Role::Net, family: Family::V4 },
-        Set { role: Role::Net, family: Family::V6 },
-    ];
+    const ALL: [Set; 10] = {
+        const fn of(role: Role, family: Family) -> Set {
+            Set { role, family }
+        }
+        [
+            of(Role::Never, Family::V4),
+            of(Role::Never, Family::V6),
+            of(Role::Block(Felt::Drop), Family::V4),
+            of(Role::Block(Felt::Drop), Family::V6),
+            of(Role::Net(Felt::Drop), Family::V4),
+            of(Role::Net(Felt::Drop), Family::V6),
+            of(Role::Block(Felt::Explain), Family::V4),
+            of(Role::Block(Felt::Explain), Family::V6),
+            of(Role::Net(Felt::Explain), Family::V4),
+            of(Role::Net(Felt::Explain), Family::V6),
+        ]
+    };
+
+    /// The sets that the layout has; the never-block list comes first.
+    pub(super) fn all(layout: &Layout) -> &'static [Set] {
+        if layout.explain.is_some() { &Set::ALL } else { &Set::ALL[..6] }
+    }
 
     pub(super) fn name(self) -> &'static str {
         match (self.role, self.family) {
             (Role::Never, Family::V4) => "never4",
             (Role::Never, Family::V6) => "never6",
-            (Role::Block, Family::V4) => "block4",
-            (Role::Block, Family::V6) => "block6",
-            (Role::Net, Family::V4) => "net4",
-            (Role::Net, Family::V6) => "net6",
+            (Role::Block(Felt::Drop), Family::V4) => "block4",
+            (Role::Block(Felt::Drop), Family::V6) => "block6",
+            (Role::Net(Felt::Drop), Family::V4) => "net4",
+            (Role::Net(Felt::Drop), Family::V6) => "net6",
+            (Role::Block(Felt::Explain), Family::V4) => "explain4",
+            (Role::Block(Felt::Explain), Family::V6) => "explain6",
+            (Role::Net(Felt::Explain), Family::V4) => "explain_net4",
+            (Role::Net(Felt::Explain), Family::V6) => "explain_net6",
         }
     }
 
     pub(super) fn flags(self) -> u32 {
         match self.role {
             Role::Never => NFT_SET_INTERVAL,
-            Role::Block => NFT_SET_TIMEOUT,
-            Role::Net => NFT_SET_INTERVAL | NFT_SET_TIMEOUT,
+            Role::Block(_) => NFT_SET_TIMEOUT,
+            Role::Net(_) => NFT_SET_INTERVAL | NFT_SET_TIMEOUT,
         }
     }
 
     pub(super) fn key_type(self) -> u32 {
-        match self.family {
-            Family::V4 => TYPE_IPV4_ADDRESS,
-            Family::V6 => TYPE_IPV6_ADDRESS,
-        }
+        key_type(self.family)
     }
 
     pub(super) fn key_len(self) -> u32 {
-        match self.family {
-            Family::V4 => 4,
-            Family::V6 => 16,
-        }
+        key_len(self.family)
     }
 
     pub(super) fn is_ranges(self) -> bool {
-        self.role != Role::Block
+        !matches!(self.role, Role::Block(_))
+    }
+}
+
+const fn key_type(family: Family) -> u32 {
+    match family {
+        Family::V4 => TYPE_IPV4_ADDRESS,
+        Family::V6 => TYPE_IPV6_ADDRESS,
+    }
+}
+
+const fn key_len(family: Family) -> u32 {
+    match family {
+        Family::V4 => 4,
+        Family::V6 => 16,
     }
 }
 
@@ -125,15 +163,15 @@ pub(super) enum Removal {
 
 /// Appends the making of a set.
 pub(super) fn make(transaction: &mut Transaction, table: &str, set: Set, id: u32) {
-    make_set(transaction, table, set.name(), set.flags(), set.key_type(), set.key_len(), id);
+    make_set(transaction, table, set.name(), set.flags(), set.key_type(), set.key_len(), id, |_| {});
 }
 
-/// Appends the making of the set of ports, and the ports.
-pub(super) fn make_ports(transaction: &mut Transaction, table: &str, ports: &[u16], id: u32) {
-    make_set(transaction, table, PORTS, 0, TYPE_INET_SERVICE, 2, id);
-    transaction.put(NFT_MSG_NEWSETELEM, CREATE, "the guarded ports", |buf| {
+/// Appends the making of a set of ports, and the ports.
+pub(super) fn make_ports(transaction: &mut Transaction, table: &str, name: &'static str, ports: &[u16], id: u32) {
+    make_set(transaction, table, name, 0, TYPE_INET_SERVICE, 2, id, |_| {});
+    transaction.put(NFT_MSG_NEWSETELEM, CREATE, name, |buf| {
         put_text(buf, NFTA_SET_ELEM_LIST_TABLE, table);
-        put_text(buf, NFTA_SET_ELEM_LIST_SET, PORTS);
+        put_text(buf, NFTA_SET_ELEM_LIST_SET, name);
         nest(buf, NFTA_SET_ELEM_LIST_ELEMENTS, |buf| {
             for port in ports {
                 put_element(buf, &port.to_be_bytes(), 0, None);
@@ -142,7 +180,44 @@ pub(super) fn make_ports(transaction: &mut Transaction, table: &str, ports: &[u1
     });
 }
 
-fn make_set(transaction: &mut Transaction, table: &str, name: &'static str, flags: u32, key: u32, len: u32, id: u32) {
+/// The set in which the kernel counts how often each address was sent to the explainer.
+pub(super) const fn pace(family: Family) -> &'static str {
+    match family {
+        Family::V4 => "pace4",
+        Family::V6 => "pace6",
+    }
+}
+
+/// What a set of [`pace`] is known by: name, flags, type of keys.
+pub(super) const fn pace_shape(family: Family) -> (&'static str, u32, u32) {
+    (pace(family), NFT_SET_TIMEOUT | NFT_SET_EVAL, key_type(family))
+}
+
+/// As many addresses are counted at once; any others are dropped meanwhile.
+const PACE_MAX: u32 = 1 << 16;
+/// So long after its last connection an address is forgotten: then it has its full number a minute again.
+const PACE_FORGET: Duration = Duration::from_secs(61);
+
+/// Appends the making of a set of [`pace`].
+pub(super) fn make_pace(transaction: &mut Transaction, table: &str, family: Family, id: u32) {
+    let (name, flags, key) = pace_shape(family);
+    make_set(transaction, table, name, flags, key, key_len(family), id, |buf| {
+        put_u64(buf, NFTA_SET_TIMEOUT, PACE_FORGET.as_millis() as u64);
+        nest(buf, NFTA_SET_DESC, |buf| put_u32(buf, NFTA_SET_DESC_SIZE, PACE_MAX));
+    });
+}
+
+#[expect(clippy::too_many_arguments, reason = "a set has as many attributes")]
+fn make_set(
+    transaction: &mut Transaction,
+    table: &str,
+    name: &'static str,
+    flags: u32,
+    key: u32,
+    len: u32,
+    id: u32,
+    more: impl FnOnce(&mut Vec<u8>),
+) {
     transaction.put(NFT_MSG_NEWSET, CREATE, name, |buf| {
         put_text(buf, NFTA_SET_TABLE, table);
         put_text(buf, NFTA_SET_NAME, name);
@@ -150,6 +225,7 @@ fn make_set(transaction: &mut Transaction, table: &str, name: &'static str, flag
         put_u32(buf, NFTA_SET_KEY_TYPE, key);
         put_u32(buf, NFTA_SET_KEY_LEN, len);
         put_u32(buf, NFTA_SET_ID, id);
+        more(buf);
     });
 }
 
@@ -326,7 +402,7 @@ mod tests {
     #[test]
     fn long_lists_are_split_and_lose_nothing() {
         for family in Family::BOTH {
-            let set = Set { role: Role::Net, family };
+            let set = Set { role: Role::Net(Felt::Drop), family };
             let spans = (0..20_000u128).map(|number| Span { first: number * 4, last: number * 4 + 1, timeout: None });
             let mut tx = Transaction::new();
             add(&mut tx, "fairban", set, spans);

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use nix::errno::Errno;
 
 use super::abi::*;
-use super::rules::{self, chains, comment_data, rules};
-use super::sets::{self, PORTS, Set, Shown};
+use super::rule::{comment_data, read_counters};
+use super::rules::{self, chains, rules};
+use super::sets::{self, EXPLAINED_PORTS, PORTS, Set, Shown};
 use super::transaction::{FAMILY_HEADER, Transaction, kind, put_family};
+use crate::element::Family;
 use crate::netlink::attribute::{find, find_text, find_u32, put_text};
 use crate::netlink::message::{ACK, CREATE, Message};
 use crate::netlink::{Heard, Link, dump_request, message};
@@ -25,13 +27,29 @@ pub(super) enum State {
 /// Appends the making of the table with empty sets.
 pub(super) fn make(transaction: &mut Transaction, layout: &Layout) {
     transaction.put(NFT_MSG_NEWTABLE, CREATE, "the table", |buf| put_text(buf, NFTA_TABLE_NAME, &layout.table));
-    for (id, set) in (1..).zip(Set::ALL) {
-        sets::make(transaction, &layout.table, set, id);
+    let mut ids = 1..;
+    for (set, id) in Set::all(layout).iter().zip(&mut ids) {
+        sets::make(transaction, &layout.table, *set, id);
     }
-    if !layout.ports.is_empty() {
-        sets::make_ports(transaction, &layout.table, &layout.ports, Set::ALL.len() as u32 + 1);
+    for ((name, ports), id) in ports(layout).into_iter().zip(&mut ids) {
+        sets::make_ports(transaction, &layout.table, name, &ports, id);
+    }
+    for (family, id) in paced(layout).iter().zip(&mut ids) {
+        sets::make_pace(transaction, &layout.table, *family, id);
     }
     rules::make(transaction, layout);
+}
+
+/// The sets of ports that the layout has.
+fn ports(layout: &Layout) -> Vec<(&'static str, Vec<u16>)> {
+    let guarded = (!layout.ports.is_empty()).then(|| (PORTS, layout.ports.clone()));
+    let explained = layout.explain.map(|_| (EXPLAINED_PORTS, layout.explained_ports()));
+    guarded.into_iter().chain(explained).filter(|(_, ports)| !ports.is_empty()).collect()
+}
+
+/// The families whose connections to the explainer are counted.
+fn paced(layout: &Layout) -> &'static [Family] {
+    if layout.explain.is_some() { &Family::BOTH } else { &[] }
 }
 
 /// Appends the removal of the table, which must be there.
@@ -121,7 +139,7 @@ fn has_chains(link: &mut Link, layout: &Layout) -> Result<bool, EnforceError> {
     .into_iter()
     .collect();
     let wanted = chains(layout).iter().map(|chain| {
-        let hook = chain.hook.map(|hook| (hook, layout.priority as u32, NF_ACCEPT as u32));
+        let hook = chain.hook.map(|hook| (hook.number(), hook.priority(layout) as u32, NF_ACCEPT as u32));
         (chain.name.to_owned(), hook)
     });
     Ok(found == wanted.collect())
@@ -159,21 +177,23 @@ fn has_sets(link: &mut Link, layout: &Layout) -> Result<bool, EnforceError> {
     })?
     .into_iter()
     .collect();
-    let mut wanted: BTreeSet<_> =
-        Set::ALL.iter().map(|set| (set.name().to_owned(), set.flags(), set.key_type())).collect();
-    if !layout.ports.is_empty() {
-        wanted.insert((PORTS.to_owned(), 0, TYPE_INET_SERVICE));
-    }
-    Ok(found == wanted)
+    let addresses = Set::all(layout).iter().map(|set| (set.name(), set.flags(), set.key_type()));
+    let ports = ports(layout).into_iter().map(|(name, _)| (name, 0, TYPE_INET_SERVICE));
+    let paces = paced(layout).iter().map(|family| sets::pace_shape(*family));
+    let wanted = addresses.chain(ports).chain(paces).map(|(name, flags, key)| (name.to_owned(), flags, key));
+    Ok(found == wanted.collect())
 }
 
 fn has_ports(link: &mut Link, layout: &Layout) -> Result<bool, EnforceError> {
-    if layout.ports.is_empty() {
-        return Ok(true);
+    for (name, mut ports) in ports(layout) {
+        let mut found: Vec<u128> = elements(link, layout, name)?.iter().map(|shown| shown.number).collect();
+        found.sort_unstable();
+        ports.sort_unstable();
+        if !found.into_iter().eq(ports.into_iter().map(u128::from)) {
+            return Ok(false);
+        }
     }
-    let mut found: Vec<u128> = elements(link, layout, PORTS)?.iter().map(|shown| shown.number).collect();
-    found.sort_unstable();
-    Ok(found.into_iter().eq(layout.ports.iter().map(|port| u128::from(*port))))
+    Ok(true)
 }
 
 /// The elements that a set holds now, without those whose time is over.
@@ -189,7 +209,7 @@ pub(super) fn elements(link: &mut Link, layout: &Layout, set: &'static str) -> R
 
 /// What the counters of all rules sum up to.
 pub(super) fn dropped(link: &mut Link, layout: &Layout) -> Result<Dropped, EnforceError> {
-    let counters = dump_rules(link, layout, |data| find(data, NFTA_RULE_EXPRESSIONS).map(rules::read_counters))?;
+    let counters = dump_rules(link, layout, |data| find(data, NFTA_RULE_EXPRESSIONS).map(read_counters))?;
     Ok(counters.iter().fold(Dropped::default(), |sum, rule| Dropped {
         packets: sum.packets + rule.packets,
         bytes: sum.bytes + rule.bytes,

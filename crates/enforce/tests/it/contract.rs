@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use fairban_enforce::{Change, Difference, Element, EnforceError, Enforcer, Layout, Nftables, Recorder};
+use fairban_enforce::{Change, Difference, Element, EnforceError, Enforcer, Explain, Felt, Layout, Nftables, Recorder};
 use ipnet::IpNet;
 
 use crate::namespace::Namespace;
@@ -12,13 +12,18 @@ use crate::namespace::Namespace;
 /// An enforcer with a way to ask it, independent of itself where it is real.
 trait Tried {
     fn enforcer(&mut self) -> &mut dyn Enforcer;
-    fn blocks(&self, address: &str) -> bool;
+    fn felt(&self, address: &str) -> Option<Felt>;
+
+    fn blocks(&self, address: &str) -> bool {
+        self.felt(address).is_some()
+    }
+
     /// What remains of a time that began with the test.
     fn left(&self, timeout: Duration) -> Duration;
 
     fn element(&self, text: &str, minutes: Option<u64>) -> Element {
         let timeout = minutes.map(|minutes| self.left(Duration::from_secs(minutes * 60)));
-        Element { net: net(text), timeout }
+        Element { net: net(text), timeout, felt: Felt::Drop }
     }
 }
 
@@ -29,8 +34,10 @@ impl Tried for Twin {
         &mut self.0
     }
 
-    fn blocks(&self, address: &str) -> bool {
-        self.0.is_blocked(address.parse().unwrap())
+    fn felt(&self, address: &str) -> Option<Felt> {
+        let felt = self.0.felt(address.parse().unwrap());
+        assert_eq!(felt.is_some(), self.0.is_blocked(address.parse().unwrap()));
+        felt
     }
 
     fn left(&self, timeout: Duration) -> Duration {
@@ -47,7 +54,8 @@ struct Kernel {
 impl Kernel {
     fn new() -> Self {
         let namespace = Namespace::new();
-        let enforcer = namespace.enforcer(Layout::default());
+        let explain = Some(Explain { port: 4626, per_minute: 30 });
+        let enforcer = namespace.enforcer(Layout { explain, ..Layout::default() });
         Kernel { namespace, enforcer, started: Instant::now() }
     }
 
@@ -61,10 +69,15 @@ impl Tried for Kernel {
         &mut self.enforcer
     }
 
-    fn blocks(&self, address: &str) -> bool {
+    fn felt(&self, address: &str) -> Option<Felt> {
         let family = if address.parse::<IpAddr>().unwrap().is_ipv4() { 4 } else { 6 };
         let holds = |set: &str| self.holds(&format!("{set}{family}"), address);
-        !holds("never") && (holds("block") || holds("net"))
+        match () {
+            () if holds("never") => None,
+            () if holds("block") || holds("net") => Some(Felt::Drop),
+            () if holds("explain") || holds("explain_net") => Some(Felt::Explain),
+            () => None,
+        }
     }
 
     fn left(&self, timeout: Duration) -> Duration {
@@ -86,11 +99,16 @@ fn net(text: &str) -> IpNet {
 }
 
 fn add(text: &str, minutes: u64) -> Change {
-    Change::Add(Element { net: net(text), timeout: Some(Duration::from_secs(minutes * 60)) })
+    Change::Add(Element { net: net(text), timeout: Some(Duration::from_secs(minutes * 60)), felt: Felt::Drop })
 }
 
 fn permanent(text: &str) -> Change {
-    Change::Add(Element { net: net(text), timeout: None })
+    Change::Add(Element { net: net(text), timeout: None, felt: Felt::Drop })
+}
+
+fn explain(text: &str, minutes: u64) -> Change {
+    let timeout = Some(Duration::from_secs(minutes * 60));
+    Change::Add(Element { net: net(text), timeout, felt: Felt::Explain })
 }
 
 fn remove(text: &str) -> Change {
@@ -122,7 +140,11 @@ fn blocks_what_it_was_told_to() {
         // IPv4 mapped into IPv6 is what the kernel sees as IPv4; host bits say nothing.
         (vec![add("::ffff:198.51.100.7", 9), add("203.0.113.9/24", 9)], &["198.51.100.7", "203.0.113.77"], &[]),
         // Forever, in words of a Duration.
-        (vec![Change::Add(Element { net: net("192.0.2.7"), timeout: Some(Duration::MAX) })], &["192.0.2.7"], &[]),
+        (
+            vec![Change::Add(Element { net: net("192.0.2.7"), timeout: Some(Duration::MAX), felt: Felt::Drop })],
+            &["192.0.2.7"],
+            &[],
+        ),
     ];
     each(|tried| walk(tried, &steps));
 }
@@ -169,6 +191,53 @@ fn walk(tried: &mut dyn Tried, steps: &[Step]) {
             assert!(!tried.blocks(address), "{address} is blocked after {changes:?}");
         }
     }
+}
+
+#[test]
+fn what_is_explained_and_dropped_is_dropped() {
+    const TOLD: Option<Felt> = Some(Felt::Explain);
+    const DROPPED: Option<Felt> = Some(Felt::Drop);
+    type Expected = &'static [(&'static str, Option<Felt>)];
+    let steps: Vec<(Vec<Change>, Expected)> = vec![
+        (vec![explain("192.0.2.7", 5), explain("2001:db8::/64", 5)], &[("192.0.2.7", TOLD), ("2001:db8::9", TOLD)]),
+        // One network is felt as was said last.
+        (vec![add("192.0.2.7", 5), add("2001:db8::/64", 5)], &[("192.0.2.7", DROPPED), ("2001:db8::9", DROPPED)]),
+        (vec![explain("192.0.2.7", 5), explain("2001:db8::/64", 5)], &[("192.0.2.7", TOLD), ("2001:db8::9", TOLD)]),
+        (vec![add("192.0.2.8", 5), explain("192.0.2.8", 5)], &[("192.0.2.8", TOLD)]),
+        (vec![explain("192.0.2.9", 5), add("192.0.2.9", 5)], &[("192.0.2.9", DROPPED)]),
+        // Several that overlap each stand for themselves.
+        (vec![add("192.0.2.0/24", 5)], &[("192.0.2.7", DROPPED), ("192.0.2.1", DROPPED)]),
+        (vec![explain("192.0.0.0/16", 5), remove("192.0.2.0/24")], &[("192.0.2.7", TOLD), ("192.0.2.9", DROPPED)]),
+        (vec![add("2001:db8::5", 5)], &[("2001:db8::5", DROPPED), ("2001:db8::6", TOLD)]),
+        (vec![never("192.0.2.7"), never("2001:db8::/65")], &[("192.0.2.7", None), ("2001:db8::5", None)]),
+        (vec![remove("192.0.2.7"), not_never("192.0.2.7")], &[("192.0.2.7", TOLD)]),
+        (vec![remove("192.0.0.0/16")], &[("192.0.2.7", None), ("192.0.2.9", DROPPED)]),
+    ];
+    each(|tried| {
+        for (changes, expected) in &steps {
+            tried.enforcer().apply(changes).unwrap();
+            for (address, felt) in *expected {
+                assert_eq!(tried.felt(address), *felt, "{address} after {changes:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn reconciling_mends_how_blocks_are_felt() {
+    each(|tried| {
+        let wants = |tried: &dyn Tried, felt: Felt| {
+            ["192.0.2.7", "198.51.100.0/24", "2001:db8::7"].map(|text| Element { felt, ..tried.element(text, Some(5)) })
+        };
+        let want = wants(tried, Felt::Explain);
+        assert_eq!(tried.enforcer().reconcile(&want, &[]).unwrap().missing, 3);
+        let want = wants(tried, Felt::Explain);
+        assert!(tried.enforcer().reconcile(&want, &[]).unwrap().is_none());
+        let want = wants(tried, Felt::Drop);
+        let difference = tried.enforcer().reconcile(&want, &[]).unwrap();
+        assert_eq!(difference, Difference { missing: 3, surplus: 3, ..Difference::default() });
+        assert!(["192.0.2.7", "198.51.100.9", "2001:db8::7"].iter().all(|from| tried.felt(from) == Some(Felt::Drop)));
+    });
 }
 
 #[test]
@@ -233,7 +302,7 @@ fn kernel_and_twin_agree_on_chance_changes() {
         let mut chance = Chance(seed);
         let mut kernel = Kernel::new();
         let twin = Recorder::new();
-        let mut wanted: HashMap<IpNet, Option<Duration>> = HashMap::new();
+        let mut wanted: HashMap<IpNet, (Option<Duration>, Felt)> = HashMap::new();
         for _ in 0..150 {
             let changes: Vec<Change> = (0..1 + chance.below(4)).map(|_| chance.change()).collect();
             kernel.enforcer.apply(&changes).unwrap();
@@ -241,21 +310,23 @@ fn kernel_and_twin_agree_on_chance_changes() {
             let now = kernel.started.elapsed();
             for change in &changes {
                 match change {
-                    Change::Add(Element { net, timeout }) => {
-                        wanted.insert(*net, timeout.map(|timeout| now + timeout));
+                    Change::Add(Element { net, timeout, felt }) => {
+                        wanted.insert(*net, (timeout.map(|timeout| now + timeout), *felt));
                     }
                     Change::Remove(net) => drop(wanted.remove(net)),
                     _ => {}
                 }
             }
         }
-        let want: Vec<Element> =
-            wanted.into_iter().map(|(net, end)| Element { net, timeout: end.map(|end| kernel.left(end)) }).collect();
+        let want: Vec<Element> = wanted
+            .into_iter()
+            .map(|(net, (end, felt))| Element { net, timeout: end.map(|end| kernel.left(end)), felt })
+            .collect();
         let difference = kernel.enforcer.reconcile(&want, &[]).unwrap();
         assert!(difference.is_none(), "seed {seed}: {difference:?}");
         for low in (0..=255).step_by(5) {
             let address = format!("192.0.2.{low}");
-            assert_eq!(kernel.blocks(&address), twin.is_blocked(address.parse().unwrap()), "seed {seed}: {address}");
+            assert_eq!(kernel.felt(&address), twin.felt(address.parse().unwrap()), "seed {seed}: {address}");
         }
     }
 }
@@ -274,12 +345,13 @@ impl Chance {
     fn change(&mut self) -> Change {
         let text = format!("192.0.2.{}/{}", self.below(256), 22 + self.below(11));
         let net: IpNet = text.parse().unwrap();
+        let felt = if self.below(2) == 0 { Felt::Drop } else { Felt::Explain };
         match self.below(3) {
             0 => Change::Remove(net.trunc()),
-            1 => Change::Add(Element { net: net.trunc(), timeout: None }),
+            1 => Change::Add(Element { net: net.trunc(), timeout: None, felt }),
             _ => {
                 let timeout = Some(Duration::from_secs(600 * (1 + self.below(4))));
-                Change::Add(Element { net: net.trunc(), timeout })
+                Change::Add(Element { net: net.trunc(), timeout, felt })
             }
         }
     }

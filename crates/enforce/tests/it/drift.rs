@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fairban_enforce::{Change, Difference, Element, EnforceError, Enforcer, Layout};
+use fairban_enforce::{Change, Difference, Element, EnforceError, Enforcer, Explain, Felt, Layout};
 use ipnet::IpNet;
 
 use crate::namespace::Namespace;
@@ -10,8 +10,11 @@ use crate::namespace::Namespace;
 /// What blocks for an hour from the start.
 fn wanted(start: Instant) -> (Vec<Element>, Vec<IpNet>) {
     let hour = Some(Duration::from_secs(3600) - start.elapsed());
-    let want = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::7/128", "2001:db8:1::/64"]
-        .map(|net| Element { net: net.parse().unwrap(), timeout: hour });
+    let want = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::7/128", "2001:db8:1::/64"].map(|net| Element {
+        net: net.parse().unwrap(),
+        timeout: hour,
+        felt: Felt::Drop,
+    });
     (want.to_vec(), vec!["198.51.100.9/32".parse().unwrap()])
 }
 
@@ -68,6 +71,34 @@ fn what_others_change_is_counted_and_mended() {
     }
 }
 
+#[test]
+fn what_leads_to_the_explainer_is_mended_as_well() {
+    let rebuilt = Difference { missing: 2, rebuilt: true, ..Difference::default() };
+    for (command, expected) in [
+        ("flush chain inet fairban prerouting", rebuilt),
+        ("flush chain inet fairban explain", rebuilt),
+        ("insert rule inet fairban prerouting tcp dport 143 accept", rebuilt),
+        ("delete element inet fairban explained_ports { 143 }", rebuilt),
+        ("add element inet fairban explain6 { 2001:db8::8 }", Difference { surplus: 1, ..Difference::default() }),
+        ("flush set inet fairban explain_net4", Difference { missing: 1, ..Difference::default() }),
+        // How often each came lately is nobody's to mend.
+        ("add element inet fairban pace4 { 192.0.2.7 limit rate 5/minute }", Difference::default()),
+    ] {
+        let namespace = Namespace::new();
+        let explain = Some(Explain { port: 4626, per_minute: 30 });
+        let mut enforcer = namespace.enforcer(Layout { explain, ..Layout::default() });
+        let want = ["192.0.2.7/32", "198.51.100.0/24"].map(|net| Element {
+            net: net.parse().unwrap(),
+            timeout: None,
+            felt: Felt::Explain,
+        });
+        enforcer.reconcile(&want, &[]).unwrap();
+        namespace.sh(&format!("nft '{command}'"));
+        assert_eq!(enforcer.reconcile(&want, &[]).unwrap(), expected, "{command}");
+        assert!(enforcer.reconcile(&want, &[]).unwrap().is_none(), "{command}");
+    }
+}
+
 /// The table as `nft` shows it, without the times.
 fn listed(namespace: &Namespace) -> String {
     let text = namespace.sh("nft -s list table inet fairban");
@@ -98,7 +129,7 @@ fn a_stray_range_does_not_stand_in_the_way() {
     let namespace = Namespace::new();
     let mut enforcer = namespace.enforcer(Layout::default());
     namespace.sh("nft add element inet fairban net4 '{ 192.0.0.0/20 }'");
-    let element = Element { net: "192.0.0.0/16".parse().unwrap(), timeout: None };
+    let element = Element { net: "192.0.0.0/16".parse().unwrap(), timeout: None, felt: Felt::Drop };
     enforcer.apply(&[Change::Add(element)]).unwrap();
     assert!(enforcer.reconcile(&[element], &[]).unwrap().is_none());
 }
@@ -132,6 +163,12 @@ fn another_layout_makes_the_table_anew() {
         Layout { ports: vec![], ..Layout::default() },
         Layout { priority: -300, ..Layout::default() },
         Layout { forward: false, ..Layout::default() },
+        Layout { explain: Some(Explain { port: 4626, per_minute: 30 }), ..Layout::default() },
+        Layout { explain: Some(Explain { port: 4626, per_minute: 20 }), ..Layout::default() },
+        Layout { explain: Some(Explain { port: 4627, per_minute: 20 }), ..Layout::default() },
+        Layout { explain: Some(Explain { port: 4627, per_minute: 20 }), ports: vec![80], ..Layout::default() },
+        Layout { explain: Some(Explain { port: 4627, per_minute: 20 }), ports: vec![], ..Layout::default() },
+        Layout { explain: Some(Explain { port: 4627, per_minute: 20 }), forward: false, ..Layout::default() },
     ] {
         let mut enforcer = namespace.enforcer(layout);
         let (want, never) = wanted(start);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use fairban_enforce::{Change, Element, Enforcer, Layout};
+use fairban_enforce::{Change, Element, Enforcer, Felt, Layout};
 
 use crate::namespace::Namespace;
 
@@ -12,7 +12,7 @@ const MANY: u32 = 100_000;
 fn many(start: Instant) -> Vec<Element> {
     let timeout = Some(Duration::from_secs(3600) - start.elapsed());
     let address = |number: u32| std::net::IpAddr::from((0x0a00_0000 + number * 3).to_be_bytes());
-    (0..MANY).map(|number| Element { net: address(number).into(), timeout }).collect()
+    (0..MANY).map(|number| Element { net: address(number).into(), timeout, felt: Felt::Drop }).collect()
 }
 
 #[test]
@@ -48,7 +48,11 @@ fn a_hundred_thousand_at_once() {
 fn tell_one_by_one(how: &str, enforcer: &mut impl Enforcer) {
     let mut times: Vec<Duration> = (0..200u8)
         .map(|low| {
-            let one = Change::Add(Element { net: std::net::IpAddr::from([192, 0, 2, low]).into(), timeout: None });
+            let one = Change::Add(Element {
+                net: std::net::IpAddr::from([192, 0, 2, low]).into(),
+                timeout: None,
+                felt: Felt::Drop,
+            });
             let began = Instant::now();
             enforcer.apply(&[one]).unwrap();
             began.elapsed()
@@ -65,15 +69,18 @@ fn ten_thousand_networks() {
     let net = |number: u32| {
         ipnet::IpNet::new(std::net::IpAddr::from((0x0a00_0000 + number * 512).to_be_bytes()), 24).unwrap()
     };
-    let want: Vec<Element> = (0..10_000).map(|number| Element { net: net(number), timeout: None }).collect();
+    let want: Vec<Element> =
+        (0..10_000).map(|number| Element { net: net(number), timeout: None, felt: Felt::Drop }).collect();
     let started = Instant::now();
     enforcer.reconcile(&want, &[]).unwrap();
     println!("10,000 networks: {:?}", started.elapsed());
     let started = Instant::now();
-    enforcer.apply(&[Change::Add(Element { net: "192.0.2.0/24".parse().unwrap(), timeout: None })]).unwrap();
+    enforcer
+        .apply(&[Change::Add(Element { net: "192.0.2.0/24".parse().unwrap(), timeout: None, felt: Felt::Drop })])
+        .unwrap();
     println!("one more network: {:?}", started.elapsed());
     let started = Instant::now();
-    let all = Element { net: "0.0.0.0/0".parse().unwrap(), timeout: None };
+    let all = Element { net: "0.0.0.0/0".parse().unwrap(), timeout: None, felt: Felt::Drop };
     enforcer.apply(&[Change::Add(all)]).unwrap();
     enforcer.apply(&[Change::Remove(all.net)]).unwrap();
     println!("everything over them and away again: {:?}", started.elapsed());

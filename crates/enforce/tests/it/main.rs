@@ -8,6 +8,7 @@
 
 mod contract;
 mod drift;
+mod explain;
 mod load;
 mod namespace;
 mod packets;

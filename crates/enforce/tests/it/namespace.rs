@@ -100,7 +100,8 @@ impl Namespace {
         !is_dropped
     }
 
-    fn begin_to_connect(&self, from: &str, to: &str) -> TcpStream {
+    /// A connection on its way.
+    pub(crate) fn begin_to_connect(&self, from: &str, to: &str) -> TcpStream {
         let (from, to): (IpAddr, SocketAddr) = (from.parse().unwrap(), to.parse().unwrap());
         self.run(move || {
             let family = if to.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };

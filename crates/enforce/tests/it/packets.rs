@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use fairban_enforce::{Change, Dropped, Element, Enforcer, Layout, Nftables};
+use fairban_enforce::{Change, Dropped, Element, Enforcer, Felt, Layout, Nftables};
 
 use crate::namespace::{Namespace, until};
 
@@ -34,7 +34,7 @@ impl Site {
     }
 
     fn add(&mut self, nets: &[&str], timeout: Option<Duration>) {
-        let add = |net: &&str| Change::Add(Element { net: net.parse().unwrap(), timeout });
+        let add = |net: &&str| Change::Add(Element { net: net.parse().unwrap(), timeout, felt: Felt::Drop });
         self.enforcer.apply(&nets.iter().map(add).collect::<Vec<_>>()).unwrap();
     }
 
@@ -148,7 +148,7 @@ fn established_connections_are_closed_on_both_sides() {
     assert!(works(&mut spared.0, &mut spared.1));
     let (mut web_here, _) = site.web.accept().unwrap();
     assert!(works(&mut on_web, &mut web_here));
-    let everyone = Element { net: "0.0.0.0/0".parse().unwrap(), timeout: None };
+    let everyone = Element { net: "0.0.0.0/0".parse().unwrap(), timeout: None, felt: Felt::Drop };
     site.enforcer.reconcile(&[everyone], &["192.0.2.8/32".parse().unwrap()]).unwrap();
     assert!(works(&mut spared.0, &mut spared.1), "the never-block list keeps its connections");
 }
@@ -188,7 +188,9 @@ fn what_is_forwarded_is_guarded() {
     server.sh("ip route add default via 198.51.100.1");
     let _imap = server.run(|| TcpListener::bind("198.51.100.2:143").unwrap());
     let mut enforcer = router.enforcer(Layout::default());
-    enforcer.apply(&[Change::Add(Element { net: "192.0.2.7/32".parse().unwrap(), timeout: None })]).unwrap();
+    enforcer
+        .apply(&[Change::Add(Element { net: "192.0.2.7/32".parse().unwrap(), timeout: None, felt: Felt::Drop })])
+        .unwrap();
     assert!(!client.reaches("192.0.2.7", "198.51.100.2:143", &mut enforcer));
     assert!(client.reaches("192.0.2.8", "198.51.100.2:143", &mut enforcer));
 }

@@ -3,16 +3,19 @@
 
 mod blocks;
 mod default_profile;
+mod live;
+mod outbound;
 mod properties;
 mod published;
 mod restart;
+mod sending;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use fairban_config::Config;
-use fairban_engine::{Engine, Outcome, Question, Verdict};
-use fairban_types::{Action, Decision, Event, EventKind, Service, Time};
+use fairban_engine::{Engine, Outcome};
+use fairban_types::{Action, Decision, Event, EventKind, Service, SignIn, Time, Verdict};
 
 /// An engine with a clock and a memory of what it decided.
 struct Lab {
@@ -62,7 +65,7 @@ impl Lab {
 
     fn may(&self, from: &str, account: Option<&str>) -> bool {
         let client: IpAddr = from.parse().unwrap();
-        self.engine.verdict(self.now, Question { client, account }) == Verdict::Allow
+        self.engine.verdict(self.now, &SignIn { client, account, service: Service::Imap }) == Verdict::Allow
     }
 
     fn blocks(&self) -> Vec<String> {

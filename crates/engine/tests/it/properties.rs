@@ -4,8 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::Lab;
-use fairban_engine::{Engine, Question, Verdict};
-use fairban_types::{Action, Decision, Event, EventKind, Service};
+use fairban_engine::Engine;
+use fairban_types::{Action, Decision, Event, EventKind, Service, SignIn, Verdict};
 use proptest::prelude::*;
 
 fn events() -> impl Strategy<Value = Vec<(u8, u8, u8, u8, u16)>> {
@@ -40,7 +40,12 @@ fn play(history: &[(u8, u8, u8, u8, u16)], profile: &str, asks: bool, never: Opt
 
 fn verdicts(engine: &Engine, lab: &Lab) -> Vec<Verdict> {
     (0..16)
-        .map(|host| engine.verdict(lab.now, Question { client: IpAddr::from([192, 0, 2, host]), account: None }))
+        .map(|host| {
+            engine.verdict(
+                lab.now,
+                &SignIn { client: IpAddr::from([192, 0, 2, host]), account: None, service: Service::Imap },
+            )
+        })
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! Answers that are read from the store.
 
 use fairban_store::{Block, BlockFilter, BlockState, EventFilter, Reader, StoreError};
-use fairban_types::{Code, Decision, EventKind, Subject};
+use fairban_types::{Code, Decision, EventKind, Sender, Sending, Subject};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -18,6 +18,10 @@ pub(super) async fn answer(shared: &Shared, request: Request, by: &str) -> anyho
         Request::Blocks { subject, all, limit } => {
             let limit = (limit as usize).min(LIST_MAX);
             let blocks = shared.read(move |reader| blocks(reader, subject.as_ref(), all, limit)).await?;
+            blocks.into_iter().map(|block| Reply::Block(Box::new(block))).collect()
+        }
+        Request::SendBlocks { all } => {
+            let blocks = shared.read(move |reader| send_blocks(reader, all)).await?;
             blocks.into_iter().map(|block| Reply::Block(Box::new(block))).collect()
         }
         Request::NeverList => match shared.wish(Request::NeverList, by).await {
@@ -37,6 +41,7 @@ pub(super) fn listed(block: &Block) -> Listed {
         action: decision.action,
         subject: decision.subject.clone(),
         rule: decision.origin.rule().to_owned(),
+        by: decision.origin.by().map(str::to_owned),
         reason: decision.reason.clone(),
         since: block.start,
         until: decision.until,
@@ -61,6 +66,12 @@ fn blocks(reader: &Reader, subject: Option<&Subject>, all: bool, limit: usize) -
         }
     };
     Ok(blocks.iter().filter(|block| all || past::is_standing(block)).take(limit).map(listed).collect())
+}
+
+fn send_blocks(reader: &Reader, all: bool) -> Result<Vec<Listed>, StoreError> {
+    let state = if all { BlockState::All } else { BlockState::Standing(now()) };
+    let filter = BlockFilter { state, sending: true, ..BlockFilter::default() };
+    Ok(reader.blocks(&filter, LIST_MAX, 0)?.iter().map(listed).collect())
 }
 
 async fn why(shared: &Shared, text: String, by: &str) -> anyhow::Result<Reply> {
@@ -114,6 +125,8 @@ impl Asked {
             Some(Subject::Network(net)) => (Some(*net), None),
             Some(Subject::Account(name)) => (None, Some(name.clone())),
             Some(Subject::Pair(name, net)) => (Some(*net), Some(name.clone())),
+            // No event is indexed by its return-path; what an account sent is.
+            Some(Subject::Sending(sending)) => (None, Some(account_of(sending).unwrap_or_default())),
             None => (None, None),
         };
         EventFilter { client, account, kind: self.kind, ..EventFilter::default() }
@@ -129,6 +142,7 @@ impl Asked {
                 Some(Subject::Network(net)) => net.contains(&event.client.to_canonical()),
                 Some(Subject::Account(name)) => account(name),
                 Some(Subject::Pair(name, net)) => account(name) && net.contains(&event.client.to_canonical()),
+                Some(Subject::Sending(sending)) => account_of(sending).is_some_and(|name| account(&name)),
             }
     }
 
@@ -143,6 +157,14 @@ impl Asked {
                 (Some(Subject::Account(asked)), Subject::Account(name) | Subject::Pair(name, _)) => asked == name,
                 (Some(asked), decided) => asked == decided,
             }
+    }
+}
+
+/// The account whose sending is meant, if that is known by the send block's own words.
+pub(super) fn account_of(sending: &Sending) -> Option<String> {
+    match &sending.sender {
+        Sender::Account(name) | Sender::Address(name) => Some(name.clone()),
+        Sender::Domain { .. } | Sender::Helo(_) => None,
     }
 }
 

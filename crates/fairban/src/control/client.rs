@@ -5,10 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use fairban_types::{Subject, Time};
+use fairban_types::{Sending, Subject, Time};
 
 use super::{Reply, Request, SOCKET};
-use crate::cli::{BlocksArgs, Command, NeverCommand};
+use crate::cli::{BlocksArgs, Command, NeverCommand, SendBlockCommand};
 use crate::show::{self, Exit};
 use crate::terminal::{self, Tone, tone};
 
@@ -85,6 +85,14 @@ pub(crate) fn run(command: Command, socket: Option<PathBuf>) -> anyhow::Result<E
         }
         Command::Never(NeverCommand::Remove { net }) => act(&socket, &Request::NeverRemove { net }),
         Command::Never(NeverCommand::List { json }) => never(&socket, json),
+        Command::SendBlock(SendBlockCommand::Add { sender, direction, time, reason }) => {
+            let sending = Sending { sender, direction };
+            act(&socket, &Request::SendBlockAdd { sending, reason, seconds: time.map(seconds) })
+        }
+        Command::SendBlock(SendBlockCommand::Remove { sender, reason }) => {
+            act(&socket, &Request::SendBlockRemove { sender, reason })
+        }
+        Command::SendBlock(SendBlockCommand::List { all, json }) => send_blocks(&socket, all, json),
         _ => anyhow::bail!("this command does not speak to the daemon"),
     }
 }
@@ -184,6 +192,24 @@ fn why(socket: &Path, subject: String, as_json: bool) -> anyhow::Result<ExitCode
         }
     }
     Ok(if is_blocked { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn send_blocks(socket: &Path, all: bool, as_json: bool) -> anyhow::Result<ExitCode> {
+    let mut conversation = Conversation::begin(socket, &Request::SendBlocks { all })?;
+    let mut rows = Vec::new();
+    while let Some(reply) = conversation.next()? {
+        match reply {
+            Reply::Block(block) if as_json => terminal::json(&block)?,
+            Reply::Block(block) => rows.extend(show::send_block(&block, now())),
+            other => return Err(refusal(other)),
+        }
+    }
+    match rows.len() {
+        _ if as_json => {}
+        0 => terminal::line("nobody's sending is blocked")?,
+        _ => terminal::text(&show::table(show::SEND_BLOCK, &rows))?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn never(socket: &Path, as_json: bool) -> anyhow::Result<ExitCode> {

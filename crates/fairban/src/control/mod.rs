@@ -7,7 +7,7 @@ mod past;
 pub(crate) mod server;
 
 use fairban_store::EndKind;
-use fairban_types::{Code, Decision, Event, EventKind, Subject, Time};
+use fairban_types::{Code, Decision, Event, EventKind, Sender, Sending, Subject, Time};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,18 @@ pub(crate) enum Request {
         net: IpNet,
     },
     NeverList,
+    SendBlockAdd {
+        sending: Sending,
+        reason: String,
+        seconds: Option<u64>,
+    },
+    SendBlockRemove {
+        sender: Sender,
+        reason: String,
+    },
+    SendBlocks {
+        all: bool,
+    },
     /// Not from outside: what the core knows for [`Request::Why`].
     Known {
         subject: Subject,
@@ -90,6 +102,9 @@ pub(crate) struct Listed {
     pub(crate) action: fairban_types::Action,
     pub(crate) subject: Subject,
     pub(crate) rule: String,
+    /// The person who made it, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
     pub(crate) reason: String,
     pub(crate) since: Time,
     pub(crate) until: Option<Time>,
@@ -218,6 +233,9 @@ pub(crate) struct Status {
     pub(crate) enforcement: Enforcement,
     pub(crate) store: StoreStatus,
     pub(crate) sources: Vec<SourceStatus>,
+    /// The servers that mail servers ask.
+    #[serde(default)]
+    pub(crate) asking: Vec<AskingStatus>,
     /// What is wrong, with what to do about it.
     pub(crate) problems: Vec<String>,
     /// What the operator should know.
@@ -271,6 +289,25 @@ pub(crate) struct StoreStatus {
     /// Events and decisions that wait to be committed.
     pub(crate) waiting: usize,
     pub(crate) error: Option<String>,
+}
+
+/// How a server for mail servers is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct AskingStatus {
+    /// Who asks it: `dovecot` or `postfix`.
+    pub(crate) server: String,
+    pub(crate) listen: String,
+    pub(crate) connections: u64,
+    pub(crate) requests: u64,
+    /// Requests that were answered with no.
+    pub(crate) refused: u64,
+    pub(crate) malformed: u64,
+    /// Connections closed because there were too many, or they were too slow.
+    pub(crate) limited: u64,
+    pub(crate) last: Option<Time>,
+    /// What is wrong, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
 }
 
 /// How a source is.

@@ -4,7 +4,7 @@ use fairban_store::{Block, BlockFilter, BlockState, EventFilter, Reader, StoreEr
 use fairban_types::{Action, Code, Decision, Subject, single};
 use ipnet::IpNet;
 
-use super::answers::listed;
+use super::answers::{account_of, listed};
 use super::{Asked, Ended, Listed, Seen};
 use crate::daemon::{now, seen};
 
@@ -44,11 +44,12 @@ pub(super) fn past(reader: &Reader, subject: &Subject) -> Result<Past, StoreErro
         Subject::Network(net) => (Some(*net), None),
         Subject::Account(account) => (None, Some(account.clone())),
         Subject::Pair(account, net) => (Some(*net), Some(account.clone())),
+        Subject::Sending(sending) => (None, Some(account_of(sending).unwrap_or_default())),
     };
     let filter = EventFilter { client: net, account, ..EventFilter::default() };
     let (blocks, related) = match subject {
         Subject::Network(net) => (around(reader, *net)?, Vec::new()),
-        Subject::Account(_) | Subject::Pair(..) => of_account(reader, subject, &filter)?,
+        Subject::Account(_) | Subject::Pair(..) | Subject::Sending(_) => of_account(reader, subject, &filter)?,
     };
     let (standing, over): (Vec<&Block>, Vec<&Block>) = blocks.iter().partition(|block| is_standing(block));
     let events = reader.events(&filter, HISTORY_MAX, None)?;

@@ -7,11 +7,12 @@ use fairban_config::Config;
 use fairban_engine::{Engine, Outcome};
 use fairban_parse::{Context, Formats, Parser};
 use fairban_sources::Batch as Lines;
-use fairban_store::{AuditEntry, Batch, Familiar, Happening, Offence, Store, StoreError, StoredEvent};
+use fairban_store::{AuditEntry, Batch, Familiar, Habit, Happening, Offence, Store, StoreError, StoredEvent};
 use fairban_types::{Action, Decision, Event, EventKind, Subject, Time, network_of};
 use tokio::sync::broadcast;
 
 use crate::control::{Counts, Seen};
+use crate::daemon::judge::SharedEngine;
 use crate::daemon::kernel::{Kernel, Order};
 
 /// So many happenings may wait for a disk that is full; then the oldest events (never decisions) are given up.
@@ -34,7 +35,7 @@ struct Reading {
 
 /// Everything that decides.
 pub(crate) struct Core {
-    pub(crate) engine: Engine,
+    pub(crate) engine: SharedEngine,
     pub(crate) store: Store,
     pub(crate) kernel: Kernel,
     pub(crate) node: Arc<str>,
@@ -57,7 +58,7 @@ pub(crate) fn now() -> Time {
 
 impl Core {
     pub(crate) fn new(
-        engine: Engine,
+        engine: SharedEngine,
         store: Store,
         kernel: Kernel,
         config: Config,
@@ -106,6 +107,7 @@ impl Core {
             }
         }
         self.readings.insert(lines.source.clone(), reading);
+        self.note_habits();
         if let Some(cursor) = lines.cursor.as_ref().and_then(|cursor| serde_json::to_string(cursor).ok()) {
             // Only the latest place of each source matters.
             self.waiting.cursors.retain(|(source, _)| **source != *lines.source);
@@ -113,9 +115,13 @@ impl Core {
         }
     }
 
-    fn step(&mut self, event: &Event<'_>) {
-        let known = self.familiarity_before(event);
-        let outcome = self.engine.step(now(), event, &mut self.decisions);
+    /// Takes an event, told by a line or by a mail server itself.
+    pub(crate) fn step(&mut self, event: &Event<'_>) {
+        let (known, outcome) = {
+            let mut engine = self.engine.change();
+            let known = familiarity_before(&engine, event);
+            (known, engine.step(now(), event, &mut self.decisions))
+        };
         self.count(event, outcome);
         if let Some(outcome) = stored(outcome) {
             let event = event.clone().into_owned();
@@ -125,6 +131,16 @@ impl Core {
             self.waiting.event(StoredEvent { node: self.node.clone(), outcome, event });
         }
         self.take_decisions();
+    }
+
+    /// What accounts usually send, where that has changed.
+    pub(crate) fn note_habits(&mut self) {
+        let changed = self.engine.change().take_changed_habits();
+        self.waiting.habits.extend(changed.into_iter().map(|(account, habit)| Habit {
+            account,
+            habit: habit.to_string(),
+            last: habit.last,
+        }));
     }
 
     fn count(&mut self, event: &Event<'_>, outcome: Outcome) {
@@ -141,19 +157,15 @@ impl Core {
         }
     }
 
-    fn familiarity_before(&self, event: &Event<'_>) -> Option<Time> {
-        let account = event.account.as_deref().filter(|_| event.kind == EventKind::LoginSucceeded)?;
-        self.engine.familiarity(account, event.client).map(|known| known.last)
-    }
-
     /// Stores a familiar network when it is new or its stored age has become misleading.
     fn note_familiar(&mut self, event: &Event<'_>, before: Option<Time>) {
         let Some(account) = event.account.as_deref() else { return };
-        let Some(known) = self.engine.familiarity(account, event.client) else { return };
+        let engine = self.engine.look();
+        let Some(known) = engine.familiarity(account, event.client) else { return };
         if before.is_some_and(|before| known.last.since(before).as_secs() < FAMILIAR_STALE_SECS) {
             return;
         }
-        let policy = self.engine.policy().familiar;
+        let policy = engine.policy().familiar;
         self.waiting.familiar.push(Familiar {
             account: account.trim().to_lowercase(),
             net: network_of(event.client, policy.ipv4_prefix, policy.ipv6_prefix),
@@ -177,7 +189,7 @@ impl Core {
                 Action::Expire => {}
             }
             if decision.offence > 0 && decision.action != Action::Expire {
-                let offence = self.engine.offence(&decision.subject);
+                let offence = self.engine.look().offence(&decision.subject);
                 let (count, last) = offence.map_or((0, decision.time), |offence| (offence.count, offence.last));
                 self.waiting.offences.push(Offence { subject: decision.subject.clone(), count, last });
             }
@@ -188,13 +200,13 @@ impl Core {
 
     /// Moves time on.
     pub(crate) fn advance(&mut self) {
-        self.engine.advance(now(), &mut self.decisions);
+        self.engine.change().advance(now(), &mut self.decisions);
         self.take_decisions();
     }
 
     /// Runs a change of the engine and takes what it decided.
     pub(crate) fn change<T>(&mut self, act: impl FnOnce(&mut Engine, Time, &mut Vec<Decision>) -> T) -> T {
-        let done = act(&mut self.engine, now(), &mut self.decisions);
+        let done = act(&mut self.engine.change(), now(), &mut self.decisions);
         self.take_decisions();
         done
     }
@@ -273,9 +285,10 @@ impl Core {
         let mut policy = config.policy.clone();
         policy.never.extend(self.store.never(now())?.into_iter().map(|entry| entry.net));
         policy.never.extend(super::restore::own_networks());
-        let before = self.engine.never();
+        policy.mail_servers_ask &= !config.asks_once_asked || self.engine.look().policy().mail_servers_ask;
+        let before = self.engine.look().never();
         self.change(|engine, now, out| engine.reconfigure(now, policy, out));
-        let after = self.engine.never();
+        let after = self.engine.look().never();
         for net in before.iter().filter(|net| !after.contains(net)) {
             self.kernel.tell(Order::Never { net: *net, add: false });
         }
@@ -301,9 +314,21 @@ impl Core {
         if config.node != self.config.node {
             needs_restart.push("[node]");
         }
+        if config.dovecot != self.config.dovecot {
+            needs_restart.push("[dovecot]");
+        }
+        if config.postfix != self.config.postfix {
+            needs_restart.push("[postfix]");
+        }
         self.config = config;
         Ok(needs_restart)
     }
+}
+
+/// When the account was last seen at the client's network, if the event is its sign-in there.
+fn familiarity_before(engine: &Engine, event: &Event<'_>) -> Option<Time> {
+    let account = event.account.as_deref().filter(|_| event.kind == EventKind::LoginSucceeded)?;
+    engine.familiarity(account, event.client).map(|known| known.last)
 }
 
 /// An event as it is told.

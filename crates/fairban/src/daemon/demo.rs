@@ -153,7 +153,7 @@ fn tell(decision: &Decision) -> std::io::Result<()> {
     let (program, code) = (program(), decision.code);
     let release = match &decision.subject {
         Subject::Network(_) => format!("   or: {program} unblock {subject}"),
-        Subject::Account(_) | Subject::Pair(..) => String::new(),
+        Subject::Account(_) | Subject::Pair(..) | Subject::Sending(_) => String::new(),
     };
     terminal::line(&tone(&format!("            {because}try: {program} why {code}{release}"), Tone::Quiet))
 }

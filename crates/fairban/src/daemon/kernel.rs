@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fairban_enforce::{Change, Element, EnforceError, Enforcer};
+use fairban_enforce::{Change, Element, EnforceError, Enforcer, Felt};
 use fairban_types::{Action, Decision, Subject, Time, subtract};
 use ipnet::IpNet;
 use tokio::sync::oneshot;
@@ -120,7 +120,7 @@ impl Worker {
         }
         let timeout = decision.until.map(|until| until.since(now()));
         let pieces = subtract(net, &decision.holes).into_iter();
-        changes.extend(pieces.map(|net| Change::Add(Element { net, timeout })));
+        changes.extend(pieces.map(|net| Change::Add(Element { net, timeout, felt: Felt::Drop })));
         self.intended.insert(net, Intended { until: decision.until, holes: decision.holes.clone() });
     }
 
@@ -181,5 +181,5 @@ impl Worker {
 
 fn elements(net: IpNet, intended: &Intended, now: Time) -> impl Iterator<Item = Element> + use<> {
     let timeout = intended.until.map(|until| until.since(now));
-    subtract(net, &intended.holes).into_iter().map(move |net| Element { net, timeout })
+    subtract(net, &intended.holes).into_iter().map(move |net| Element { net, timeout, felt: Felt::Drop })
 }

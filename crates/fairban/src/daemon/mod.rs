@@ -1,7 +1,9 @@
 //! `fairban run`: the daemon, composed.
 
+mod asking;
 mod core;
 mod demo;
+mod judge;
 mod kernel;
 mod machine;
 mod restore;
@@ -24,6 +26,7 @@ use fairban_types::{Decision, Time};
 
 use crate::cli::RunArgs;
 pub(crate) use core::{Core, Told, now, seen};
+use judge::SharedEngine;
 use kernel::{Kernel, Order};
 pub(crate) use machine::logs as machine_logs;
 pub(crate) use serve::Wish;
@@ -129,7 +132,11 @@ fn compose(setup: &Setup) -> anyhow::Result<Core> {
     let mut policy = setup.config.policy.clone();
     policy.never.extend(restore::own_networks());
     policy.never.extend(store.never(now)?.into_iter().map(|entry| entry.net));
+    // Blocks that only a mail server can enforce are of no use until one does ask.
+    policy.mail_servers_ask &= !setup.config.asks_once_asked || asking::has_asked(&store);
+    let asks = policy.mail_servers_ask;
     let mut engine = Engine::new(policy);
+    engine.set_mail_servers_ask(asks);
     let standing = restore::restore(&mut engine, &store, now)?;
     let (enforcer, mode) = enforcer(&setup.config.enforce, setup.observe)?;
     let kernel = Kernel::start(enforcer, mode)?;
@@ -139,7 +146,7 @@ fn compose(setup: &Setup) -> anyhow::Result<Core> {
     kernel.tell(Order::Decisions(standing));
     kernel.tell(Order::Reconcile);
     let node: Arc<str> = setup.config.node.name.clone().unwrap_or_else(machine::name).into();
-    Core::new(engine, store, kernel, setup.config.clone(), node)
+    Core::new(SharedEngine::new(engine), store, kernel, setup.config.clone(), node)
 }
 
 /// Whoever looks on while a daemon runs: the demo.

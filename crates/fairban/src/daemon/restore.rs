@@ -31,6 +31,10 @@ pub(crate) fn restore(engine: &mut Engine, store: &Store, now: Time) -> Result<V
             engine.restore_familiar(&known.account, known.net.addr(), known_as);
         }
     })?;
+    store.habits(|known| match known.habit.parse() {
+        Ok(habit) => engine.restore_habit(&known.account, habit),
+        Err(error) => tracing::warn!(%error, account = known.account, "what an account usually sends is learned anew"),
+    })?;
     for offence in store.offences()? {
         engine.restore_offence(&offence.subject, Offence { count: offence.count, last: offence.last });
     }
@@ -68,5 +72,7 @@ fn longest_look_back(engine: &Engine) -> Duration {
     let rules = policy.rules.iter().map(|rule| rule.period);
     let guard = policy.guard.iter().map(|guard| guard.period);
     let widen = policy.widen.iter().map(|widen| widen.period);
-    rules.chain(guard).chain(widen).max().unwrap_or_default()
+    // A day's recipients are counted as well as the period's.
+    let outbound = policy.outbound.iter().map(|outbound| outbound.period.max(Duration::from_secs(86_400)));
+    rules.chain(guard).chain(widen).chain(outbound).max().unwrap_or_default()
 }

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fairban_config::Config;
+use fairban_config::{Config, EnforceMode};
 use fairban_sources::Batch;
+use fairban_types::{Event, Time};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::asking::Asking;
 use super::core::Core;
+use super::judge::Answers;
 use super::kernel::Order;
 use super::sources::Sources;
 use super::{Onlooker, Setup, Told, now};
@@ -17,6 +20,10 @@ use crate::control::{Reply, Request, server};
 
 /// Lines that one commit may hold: more is a longer wait for who comes next.
 const LINES_PER_COMMIT: usize = 8192;
+/// How often it is written down that a mail server asks.
+const ASKED_EVERY: Duration = Duration::from_secs(3600);
+/// How long it is remembered what an account usually sends, after it has sent nothing.
+const HABIT_KEPT: Duration = Duration::from_secs(400 * 86_400);
 /// Rows that one round of forgetting takes away.
 const PRUNED_PER_ROUND: usize = 2000;
 
@@ -30,15 +37,21 @@ pub(crate) struct Wish {
 pub(super) struct Daemon {
     pub(super) core: Core,
     pub(super) sources: Sources,
+    pub(super) asking: Asking,
     config_file: Option<PathBuf>,
     /// Why the configuration file, as it is now, is not in force.
     pub(super) reload_error: Option<String>,
     pub(super) store_path: String,
+    /// Whether blocks are wanted in the kernel, which does not take them.
+    pub(super) cannot_enforce: bool,
+    /// When it was last written down that a mail server asks.
+    asked_noted: Time,
 }
 
 /// What a daemon waits for.
 struct Inbox {
     lines: mpsc::Receiver<Batch>,
+    reports: mpsc::Receiver<Event<'static>>,
     wishes: mpsc::Receiver<Wish>,
     hangup: Signal,
     terminate: Signal,
@@ -61,9 +74,12 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
         tokio::spawn(pass_on(feed.subscribe(), onlooker));
     }
     let socket_file = control.serve(server::Shared::new(wishes, feed, reader));
-    let mut daemon = Daemon::start(&setup, core, Sources::new(lines)).await;
-    daemon.serve(Inbox { lines: read, wishes: wished, hangup, terminate, interrupt }).await;
+    let (answers, reports) = Answers::new(core.engine.clone(), setup.observe);
+    let asking = Asking::start(&setup.config, answers).await?;
+    let mut daemon = Daemon::start(&setup, core, Sources::new(lines), asking).await;
+    daemon.serve(Inbox { lines: read, reports, wishes: wished, hangup, terminate, interrupt }).await;
     daemon.sources.stop();
+    daemon.asking.stop().await;
     daemon.core.commit();
     daemon.core.kernel.sync().await;
     daemon.core.kernel.tell(Order::Stop);
@@ -84,17 +100,28 @@ async fn pass_on(mut feed: tokio::sync::broadcast::Receiver<Told>, onlooker: Onl
 }
 
 impl Daemon {
-    async fn start(setup: &Setup, core: Core, sources: Sources) -> Daemon {
+    async fn start(setup: &Setup, core: Core, sources: Sources, asking: Asking) -> Daemon {
         let store_path = if setup.forgetful { Path::new("memory") } else { setup.config.store.path.as_path() };
         let store_path = store_path.display().to_string();
         let config_file = setup.config_file.clone();
-        let mut daemon = Daemon { core, sources, config_file, reload_error: None, store_path };
+        let is_wanted = !setup.observe && setup.config.enforce.mode == EnforceMode::Nftables;
+        let cannot_enforce = is_wanted && core.kernel.state().is_observing();
+        let mut daemon = Daemon {
+            cannot_enforce,
+            asked_noted: Time::MIN,
+            core,
+            sources,
+            asking,
+            config_file,
+            reload_error: None,
+            store_path,
+        };
         daemon.sources.set(&setup.config.sources, &daemon.core.store);
         daemon.core.kernel.sync().await;
         tracing::info!(
-            profile = daemon.core.engine.policy().profile,
+            profile = daemon.core.engine.look().policy().profile,
             enforcing = daemon.core.kernel.state().description,
-            standing = daemon.core.engine.standing_len(),
+            standing = daemon.core.engine.look().standing_len(),
             socket = %setup.socket.display(),
             "guarding"
         );
@@ -111,6 +138,7 @@ impl Daemon {
             let next_end = self.next_end();
             tokio::select! {
                 Some(batch) = inbox.lines.recv() => self.read(batch, &mut inbox.lines),
+                Some(report) = inbox.reports.recv() => self.hear(&report, &mut inbox.reports),
                 Some(wish) = inbox.wishes.recv() => self.carry_out(wish).await,
                 () = sleep_until(next_end) => self.advance(),
                 _ = tick.tick() => self.keep_house(),
@@ -125,7 +153,7 @@ impl Daemon {
     /// When the next block ends, as the runtime counts time.
     fn next_end(&self) -> Instant {
         let far = Duration::from_secs(3600);
-        let wait = self.core.engine.next_end().map_or(far, |end| end.since(now()).min(far));
+        let wait = self.core.engine.look().next_end().map_or(far, |end| end.since(now()).min(far));
         Instant::now() + wait
     }
 
@@ -139,6 +167,17 @@ impl Daemon {
             lines += batch.len();
             self.core.read(&batch);
         }
+        self.core.commit();
+    }
+
+    /// Takes what mail servers reported, and what they reported meanwhile, and commits it together.
+    fn hear(&mut self, report: &Event<'_>, more: &mut mpsc::Receiver<Event<'static>>) {
+        self.core.step(report);
+        for _ in 1..LINES_PER_COMMIT {
+            let Ok(report) = more.try_recv() else { break };
+            self.core.step(&report);
+        }
+        self.core.note_habits();
         self.core.commit();
     }
 
@@ -168,19 +207,32 @@ impl Daemon {
     /// What is done once a second.
     fn keep_house(&mut self) {
         self.core.advance();
+        self.remember_asked();
         self.core.commit();
         let config = &self.core.config.store;
         let (events, blocks) = (config.event_retention, config.block_retention);
         if self.core.store_error.is_none() && self.core.waiting.is_empty() {
-            let forget = self.core.engine.policy().familiar.forget;
+            let forget = self.core.engine.look().policy().familiar.forget;
             let store = &mut self.core.store;
             let pruned = store
                 .prune(now(), events, PRUNED_PER_ROUND)
                 .and_then(|_| store.prune_blocks(now(), blocks, PRUNED_PER_ROUND))
-                .and_then(|_| store.prune_familiar(now(), forget, PRUNED_PER_ROUND));
+                .and_then(|_| store.prune_familiar(now(), forget, PRUNED_PER_ROUND))
+                .and_then(|_| store.prune_habits(now(), HABIT_KEPT, PRUNED_PER_ROUND));
             if let Err(error) = pruned.map(|_| ()).and_then(|()| self.core.refresh_never()) {
                 tracing::warn!(%error, "old events stay in the database for now");
             }
+        }
+    }
+
+    /// Once an hour is often enough: it is believed for days.
+    fn remember_asked(&mut self) {
+        if now().since(self.asked_noted) < ASKED_EVERY {
+            return;
+        }
+        if let Some(place) = self.asking.remember() {
+            self.core.waiting.cursors.push(place);
+            self.asked_noted = now();
         }
     }
 

@@ -4,18 +4,24 @@ use std::time::Duration;
 
 use super::now;
 use super::serve::Daemon;
-use crate::control::{Enforcement, SourceStatus, Status, StoreStatus};
+use crate::control::{AskingStatus, Enforcement, SourceStatus, Status, StoreStatus};
 
 /// So long may sources stay silent before that is said.
 const SILENCE: Duration = Duration::from_secs(60);
 /// So many lines without one event are said to be strange.
 const LINES_WITHOUT_EVENTS: u64 = 20;
 
+/// Said when the operator wants blocks in the kernel and the machine does not allow it.
+const CANNOT_ENFORCE: &str = "blocks are recorded but not enforced, since the kernel's tables may not be changed: run \
+                              as root or with CAP_NET_ADMIN, or set [enforce] mode = \"observe\"";
+
 impl Daemon {
     pub(super) fn status(&self) -> Status {
-        let policy = self.core.engine.policy();
+        let engine = self.core.engine.look();
+        let policy = engine.policy();
         let enforcement = self.core.kernel.state();
         let store = self.store_status();
+        let asking = self.asking.status(super::started());
         let sources = self.sources.status(|name| self.core.events_of(name));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -23,15 +29,16 @@ impl Daemon {
             started: super::started(),
             profile: policy.profile.clone(),
             mail_servers_ask: policy.mail_servers_ask,
-            standing: self.core.engine.standing_len(),
-            tracked: self.core.engine.tracked_len(),
-            memory_bytes: self.core.engine.bytes(),
+            standing: engine.standing_len(),
+            tracked: engine.tracked_len(),
+            memory_bytes: engine.bytes(),
             memory_bytes_max: policy.memory_bytes_max,
             counts: self.core.counts,
             problems: self.problems(&enforcement, &store, &sources),
-            warnings: self.warnings(&store, &sources),
+            warnings: self.warnings(&store, &sources, &asking),
             enforcement,
             store,
+            asking,
             sources,
         }
     }
@@ -46,6 +53,9 @@ impl Daemon {
 
     fn problems(&self, kernel: &Enforcement, store: &StoreStatus, sources: &[SourceStatus]) -> Vec<String> {
         let mut problems = Vec::new();
+        if self.cannot_enforce {
+            problems.push(CANNOT_ENFORCE.to_owned());
+        }
         problems.extend(kernel.error.as_ref().map(|error| format!("blocks are not in the kernel: {error}")));
         problems.extend(
             store
@@ -65,8 +75,15 @@ impl Daemon {
         problems
     }
 
-    fn warnings(&self, store: &StoreStatus, sources: &[SourceStatus]) -> Vec<String> {
+    fn warnings(&self, store: &StoreStatus, sources: &[SourceStatus], asking: &[AskingStatus]) -> Vec<String> {
         let mut warnings: Vec<String> = self.core.config.warnings.iter().map(ToString::to_string).collect();
+        let unasked =
+            |one: &AskingStatus| one.problem.as_ref().map(|why| format!("{} at {}: {why}", one.server, one.listen));
+        warnings.extend(asking.iter().filter_map(unasked));
+        if self.asking.lost() > 0 {
+            warnings
+                .push(format!("{} reports of mail servers came faster than they could be stored", self.asking.lost()));
+        }
         let lines: u64 = sources.iter().map(|source| source.lines).sum();
         let has_events = store.events > 0 || sources.iter().any(|source| source.events > 0);
         let is_silent = lines == 0 && now().since(super::started()) >= SILENCE;

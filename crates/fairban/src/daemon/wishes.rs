@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fairban_engine::Refusal;
 use fairban_store::{NeverChange, NeverEntry, StoreError};
-use fairban_types::{Code, Subject, format_duration};
+use fairban_types::{Code, Direction, Sender, Sending, Subject, format_duration};
 use ipnet::IpNet;
 
 use crate::control::{Known, Never, Reply, Request, Scored};
@@ -20,6 +20,8 @@ impl Core {
             Request::Unblock { subject, reason } => self.unblock(&subject, &reason, by),
             Request::NeverAdd { net, reason, seconds } => self.never_add(net, reason, seconds, by),
             Request::NeverRemove { net } => self.never_remove(net, by),
+            Request::SendBlockAdd { sending, reason, seconds } => self.send_block(sending, seconds, &reason, by),
+            Request::SendBlockRemove { sender, reason } => self.send_unblock(&sender, &reason, by),
             Request::NeverList => self.never_list().map_or_else(|error| Reply::No(error.to_string()), Reply::NeverList),
             Request::Known { subject } => self
                 .known(&subject)
@@ -32,7 +34,7 @@ impl Core {
         let mut never = self.never_list()?;
         let net = match subject {
             Subject::Network(net) | Subject::Pair(_, net) => Some(*net),
-            Subject::Account(_) => None,
+            Subject::Account(_) | Subject::Sending(_) => None,
         };
         never.retain(|entry| net.is_some_and(|net| entry.net.contains(&net)));
         let kernel = self.kernel.state();
@@ -40,7 +42,7 @@ impl Core {
             scores: self.scores(subject),
             never,
             enforcing: !kernel.is_observing() && kernel.error.is_none(),
-            mail_servers_ask: self.engine.policy().mail_servers_ask,
+            mail_servers_ask: self.engine.look().policy().mail_servers_ask,
         })
     }
 
@@ -67,7 +69,7 @@ impl Core {
 
     fn scores(&self, subject: &Subject) -> Vec<Scored> {
         let Some(address) = scored_address(subject) else { return Vec::new() };
-        let scores = self.engine.scores(now(), address).into_iter();
+        let scores = self.engine.look().scores(now(), address).into_iter();
         scores.map(|s| Scored { rule: s.rule, score: s.score, threshold: s.threshold, events: s.events }).collect()
     }
 
@@ -84,6 +86,31 @@ impl Core {
                 Reply::Done(format!("{name} is blocked {time}. Reference {code}"))
             }
             Err(Refusal::NeverBlock) => Reply::No(self.exempt(&name)),
+        }
+    }
+
+    fn send_block(&mut self, sending: Sending, seconds: Option<u64>, reason: &str, by: &str) -> Reply {
+        match self.block(Subject::Sending(sending), seconds, reason, by) {
+            Reply::Done(text) if self.config.postfix.listen.is_none() => Reply::Done(format!(
+                "{text}. But no mail server asks here: set [postfix] listen, and see `fairban setup`"
+            )),
+            reply => reply,
+        }
+    }
+
+    fn send_unblock(&mut self, sender: &Sender, reason: &str, by: &str) -> Reply {
+        let mut count = 0;
+        for direction in Direction::ALL {
+            let subject = Subject::Sending(Sending { sender: sender.clone(), direction: *direction });
+            let released = self.change(|engine, now, out| engine.unblock(now, &subject, by, reason, out));
+            if released > 0 {
+                self.audit(by, "release", &subject.to_string(), reason);
+            }
+            count += released;
+        }
+        match count {
+            0 => Reply::No(format!("sending by {sender} is not blocked: `fairban send-block list` shows what is")),
+            _ => Reply::Done(format!("{sender} may send again")),
         }
     }
 
@@ -108,7 +135,12 @@ impl Core {
             Ok(subject) => subject,
             Err(reply) => return reply,
         };
-        let count = self.change(|engine, now, out| engine.unblock(now, &subject, by, reason, out));
+        let mut count = self.change(|engine, now, out| engine.unblock(now, &subject, by, reason, out));
+        if let Subject::Account(name) = &subject {
+            let sending = Sending { sender: Sender::Account(name.clone()), direction: Direction::Both };
+            let sending = Subject::Sending(sending);
+            count += self.change(|engine, now, out| engine.unblock(now, &sending, by, reason, out));
+        }
         self.audit(by, "release", &subject.to_string(), reason);
         match count {
             0 => Reply::No(format!("{subject} is not blocked; what was held against it is forgotten")),
@@ -160,7 +192,7 @@ impl Core {
         if super::restore::own_networks().contains(&net) {
             return Reply::No(format!("{net} is this machine's own and stays on the never-block list"));
         }
-        if !self.engine.never_remove(net) {
+        if !self.engine.change().never_remove(net) {
             return Reply::No(format!("{net} is not on the never-block list"));
         }
         self.kernel.tell(Order::Never { net, add: false });
@@ -176,9 +208,9 @@ impl Core {
         let stored = self.store.never(now())?.into_iter().map(|entry| entry.net);
         let wanted: HashSet<IpNet> =
             stored.chain(self.config.policy.never.iter().map(IpNet::trunc)).chain(own.iter().copied()).collect();
-        let known: HashSet<IpNet> = self.engine.never().into_iter().collect();
+        let known: HashSet<IpNet> = self.engine.look().never().into_iter().collect();
         for net in known.difference(&wanted) {
-            self.engine.never_remove(*net);
+            self.engine.change().never_remove(*net);
             self.kernel.tell(Order::Never { net: *net, add: false });
             self.waiting.never.push(NeverChange::Remove(*net));
         }

@@ -2,6 +2,7 @@
 
 mod merge;
 mod output;
+mod pipeline;
 mod summary;
 
 use std::io::{IsTerminal, Write};
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut logs = lines::open(&args.log, &config)?;
     let progress = progress(&logs);
     let lines = match logs.as_mut_slice() {
-        [log] => one(log, &mut replay, &progress)?,
+        [log] => pipeline::run(log, &mut replay, &progress)?,
         _ => merge::several(logs, &mut replay, &progress)?,
     };
     progress.finish_and_clear();
@@ -72,26 +73,6 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     replay.output.summary(&replay.summary)?;
     replay.output.flush()?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn one(log: &mut Log, replay: &mut Replay, progress: &ProgressBar) -> anyhow::Result<u64> {
-    let mut lines = 0;
-    let mut more = true;
-    while more {
-        more = log.each_line(|parser, context, line| {
-            lines += 1;
-            match &parser.parse(line, context) {
-                fairban_parse::Outcome::Event(event) => replay.step(event),
-                fairban_parse::Outcome::Nothing => Ok(()),
-                fairban_parse::Outcome::Defect(_) => {
-                    replay.summary.defects += 1;
-                    Ok(())
-                }
-            }
-        })?;
-        progress.set_position(log.read);
-    }
-    Ok(lines)
 }
 
 /// A bar on the terminal, once there is enough to wait for.

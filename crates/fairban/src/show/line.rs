@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use fairban_types::{Action, Decision, Event, Time, format_duration};
+use fairban_types::{Action, Decision, Event, Subject, Time, format_duration};
 
 use super::words::{details, rounded, service};
 use super::{clock, safe_line, table};
@@ -62,6 +62,23 @@ pub(super) fn left(listed: &Listed, now: Time) -> String {
         (None, Some(until)) if until <= now => format!("ended {}", clock(until)),
         (None, Some(until)) => rounded(until.since(now)),
     }
+}
+
+/// The columns of [`send_block`].
+pub(crate) const SEND_BLOCK: &[&str] = &["sender", "direction", "since", "left", "by", "reason", "code"];
+
+/// A send block as a row.
+pub(crate) fn send_block(block: &Listed, now: Time) -> Option<Vec<String>> {
+    let Subject::Sending(sending) = &block.subject else { return None };
+    Some(vec![
+        sending.sender.to_string(),
+        sending.direction.to_string(),
+        clock(block.since),
+        left(block, now),
+        block.by.clone().unwrap_or_else(|| format!("rule {}", block.rule)),
+        block.reason.clone(),
+        block.code.to_string(),
+    ])
 }
 
 /// Blocks as a table.

@@ -10,7 +10,7 @@ mod words;
 
 use std::fmt::Write;
 
-pub(crate) use line::{blocks, decision, event, seen, sparkline};
+pub(crate) use line::{SEND_BLOCK, blocks, decision, event, seen, send_block, sparkline};
 pub(crate) use status::status;
 pub(crate) use table::table;
 pub(crate) use why::why;

@@ -89,6 +89,9 @@ fn score(decision: &Decision, rule: &str) -> String {
     format!("{} points, {} are enough (rule {}{offence})", decision.score, decision.threshold, safe_line(rule))
 }
 
+/// How a send block is felt.
+const SENDING: &str = "softly: AUTH fails like a wrong password, recipients are refused; reading mail goes on";
+
 /// How the block is felt on this machine.
 fn reach(decision: &Decision, setting: Setting<'_>) -> String {
     let dropped = "its connections to the mail ports are dropped";
@@ -97,7 +100,11 @@ fn reach(decision: &Decision, setting: Setting<'_>) -> String {
         Decision { action: Action::Guard, .. } if setting.mail_servers_ask => {
             "sign-ins from unfamiliar networks are refused; the owner's usual places go on working".to_owned()
         }
+        Decision { subject: Subject::Sending(_), .. } => SENDING.to_owned(),
         Decision { in_kernel: true, .. } if setting.enforcing => dropped.to_owned(),
+        Decision { in_kernel: true, .. } if setting.mail_servers_ask => {
+            "refused at sign-in; the kernel is not used here".to_owned()
+        }
         Decision { in_kernel: true, .. } => format!("none: Fairban only observes here (else {dropped})"),
         Decision { effect: Effect::Observe, .. } => effect(Effect::Observe).to_owned(),
         Decision { spares_familiar: true, .. } if setting.mail_servers_ask => spared.to_owned(),

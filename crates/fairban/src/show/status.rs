@@ -6,7 +6,7 @@ use fairban_types::Time;
 
 use super::words::rounded;
 use super::{ago, clock, counted, safe_line, table, zone};
-use crate::control::{Enforcement, SourceStatus, Status};
+use crate::control::{AskingStatus, Enforcement, SourceStatus, Status};
 use crate::terminal::{Tone, tone};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -28,6 +28,9 @@ pub(crate) fn status(status: &Status, now: Time) -> String {
     write_parts(&mut text, status);
     write_counts(&mut text, status);
     let _ = write!(text, "\n{}", sources(&status.sources, now));
+    if !status.asking.is_empty() {
+        let _ = write!(text, "\n{}", asking(&status.asking, now));
+    }
     text
 }
 
@@ -96,4 +99,15 @@ fn sources(sources: &[SourceStatus], now: Time) -> String {
     };
     let rows: Vec<Vec<String>> = sources.iter().map(row).collect();
     table(&["source", "state", "lines", "with events", "last line"], &rows)
+}
+
+fn asking(servers: &[AskingStatus], now: Time) -> String {
+    let row = |server: &AskingStatus| {
+        let last = server.last.map_or_else(|| "never".to_owned(), |last| ago(last, now));
+        let counts = [server.requests, server.refused, server.malformed, server.limited].map(|count| count.to_string());
+        let [requests, refused, malformed, limited] = counts;
+        vec![server.server.clone(), server.listen.clone(), requests, refused, malformed, limited, last]
+    };
+    let rows: Vec<Vec<String>> = servers.iter().map(row).collect();
+    table(&["asked by", "at", "questions", "refused", "malformed", "cut off", "last"], &rows)
 }

@@ -75,6 +75,7 @@ pub(super) fn kind(kind: EventKind) -> &'static str {
         EventKind::RateExceeded => "too fast or too much",
         EventKind::ConnectionAborted => "connection dropped",
         EventKind::MessageSent => "mail sent",
+        EventKind::MessageBounced => "mail came back",
     }
 }
 

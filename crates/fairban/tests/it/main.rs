@@ -12,4 +12,5 @@ mod reload;
 mod replay;
 mod restart;
 mod running;
+mod setup;
 mod trouble;

@@ -2,22 +2,22 @@
 
 use std::borrow::Cow;
 
-use fairban_types::{Event, Service, Time, Witness};
+use fairban_types::{Event, Service, Witness};
 
 use super::place::{self, Place, Places};
 use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
-use crate::message::{field, word};
+use crate::message::Line;
 use crate::scan::{find, leading_number, split_once};
 use crate::{Defect, Outcome};
 
 /// Reads the words of `auth` or `auth-worker`.
-pub(super) fn read(time: Time, words: &[u8]) -> Outcome<'_> {
+pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8]) -> Outcome<'a> {
     let words = after_process_id(words);
     if words.starts_with(b"(") {
-        return newer(time, &words[1..]);
+        return newer(line, &words[1..]);
     }
     match informative(words) {
-        Some(words) => older(time, after_connection(words)),
+        Some(words) => older(line, after_connection(words)),
         None => Outcome::Nothing,
     }
 }
@@ -39,20 +39,20 @@ fn after_connection(words: &[u8]) -> &[u8] {
 }
 
 /// 2.2 and 2.3: the database's name stands first.
-fn older(time: Time, words: &[u8]) -> Outcome<'_> {
+fn older<'a>(line: Line<'a>, words: &'a [u8]) -> Outcome<'a> {
     let Some((driver, rest)) = name(words, b'(') else { return Outcome::Nothing };
     let Some(places) = place::all(rest) else { return Outcome::Nothing };
     if places.agree {
-        return event(time, driver, &places.first, places.first.words);
+        return event(line, driver, &places.first, places.first.words);
     }
     if is_final(driver, &places, words.len(), places.last.words) {
-        return event(time, driver, &places.last, places.last.words);
+        return event(line, driver, &places.last, places.last.words);
     }
     disagreement(driver, places.first.words)
 }
 
 /// 2.4: the database's name stands behind the place.
-fn newer(time: Time, rest: &[u8]) -> Outcome<'_> {
+fn newer<'a>(line: Line<'a>, rest: &'a [u8]) -> Outcome<'a> {
     let Some(places) = place::all(rest) else { return Outcome::Nothing };
     let read = |place: &Place<'_>| -> Option<(usize, usize)> {
         let words = informative(after_request(informative(place.words)?))?;
@@ -67,12 +67,12 @@ fn newer(time: Time, rest: &[u8]) -> Outcome<'_> {
     };
     if places.agree {
         let Some((driver, told)) = split(&places.first) else { return Outcome::Nothing };
-        return event(time, &places.first.words[driver], &places.first, &places.first.words[told..]);
+        return event(line, &places.first.words[driver], &places.first, &places.first.words[told..]);
     }
     if let Some((driver, told)) = split(&places.last) {
         let (driver, told) = (&places.last.words[driver], &places.last.words[told..]);
         if is_final(driver, &places, rest.len(), told) {
-            return event(time, driver, &places.last, told);
+            return event(line, driver, &places.last, told);
         }
     }
     match split(&places.first) {
@@ -107,12 +107,12 @@ fn is_final(driver: &[u8], places: &Places<'_>, len: usize, told: &[u8]) -> bool
 /// A database's or mechanism's name up to the byte that ends it.
 fn name(words: &[u8], end: u8) -> Option<(&[u8], &[u8])> {
     const NAME_LEN_MAX: usize = 64;
-    let at = words
-        .iter()
-        .take(NAME_LEN_MAX)
-        .position(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_' | b'.'))?;
+    let at = words.iter().take(NAME_LEN_MAX).position(|byte| !IN_NAME[usize::from(*byte)])?;
     (at > 0 && words[at] == end).then_some((&words[..at], &words[at + 1..]))
 }
+
+/// The bytes that names of databases and mechanisms are written with.
+const IN_NAME: [bool; 256] = crate::scan::table(b"-_.");
 
 fn disagreement<'a>(driver: &[u8], words: &[u8]) -> Outcome<'a> {
     match verdict::of_attempt(driver, words) {
@@ -121,25 +121,25 @@ fn disagreement<'a>(driver: &[u8], words: &[u8]) -> Outcome<'a> {
     }
 }
 
-fn event<'a>(time: Time, driver: &'a [u8], place: &Place<'a>, told: &'a [u8]) -> Outcome<'a> {
+fn event<'a>(line: Line<'a>, driver: &'a [u8], place: &Place<'a>, told: &'a [u8]) -> Outcome<'a> {
     let Some(kind) = verdict::of_attempt(driver, told) else { return Outcome::Nothing };
-    let mut event = Event::new(kind, time, place.client, Service::Unknown);
-    event.witness = Witness::Backend(word(driver));
-    event.account = Some(place.user).filter(|user| *user != b"?" && !user.is_empty()).map(field);
-    event.session = place.session.map(field);
-    event.method = place.method.map(word);
-    event.digest = digest(told);
-    event.reason = Some(word(without_password(told)));
+    let mut event = Event::new(kind, line.time, place.client, Service::Unknown);
+    event.witness = Witness::Backend(line.field(driver));
+    event.account = Some(place.user).filter(|user| *user != b"?" && !user.is_empty()).map(|bytes| line.field(bytes));
+    event.session = place.session.map(|bytes| line.field(bytes));
+    event.method = place.method.map(|bytes| line.field(bytes));
+    event.digest = digest(line, told);
+    event.reason = Some(line.field(without_password(told)));
     Outcome::Event(event)
 }
 
 const GIVEN_PLAIN: &[u8] = b"(given password: ";
 
 /// A digest of the password that was given, as far as the words tell it (`auth_verbose_passwords`).
-fn digest(told: &[u8]) -> Option<Cow<'_, str>> {
+fn digest<'a>(line: Line<'a>, told: &'a [u8]) -> Option<Cow<'a, str>> {
     if let Some((_, rest)) = split_once(told, b"(SHA1 of given password: ") {
         let end = memchr::memchr(b')', rest)?;
-        return Some(field(&rest[..end]));
+        return Some(line.field(&rest[..end]));
     }
     let (_, rest) = split_once(told, GIVEN_PLAIN)?;
     let password = rest.strip_suffix(b")").unwrap_or(rest);

@@ -2,31 +2,35 @@
 
 use std::net::IpAddr;
 
-use fairban_types::{Event, Service, Time};
+use fairban_types::{Event, Service};
 
 use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
-use crate::message::{field, word};
+use crate::message::Line;
 use crate::scan::{find, find_each, leading_address, rfind};
 use crate::{Defect, Outcome};
 
 /// Reads the words of a login process.
-pub(super) fn read(time: Time, words: &[u8], service: Service) -> Outcome<'_> {
+pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8], service: Service) -> Outcome<'a> {
     let Some(words) = informative(after_process_id(words)) else { return Outcome::Nothing };
     let Some((told, fields)) = split(words) else { return Outcome::Nothing };
     let Some((kind, count)) = verdict::of_session(told) else { return Outcome::Nothing };
     let Some(fields) = Fields::read(fields) else { return Outcome::Defect(Defect::Client) };
-    let mut event = Event::new(kind, time, fields.client, service);
+    let mut event = Event::new(kind, line.time, fields.client, service);
     event.count = count;
-    event.account = fields.user.filter(|user| !user.is_empty()).map(field);
-    event.method = fields.method.map(word);
-    event.session = fields.session.map(field);
-    event.reason = Some(word(told));
+    event.account = fields.user.filter(|user| !user.is_empty()).map(|bytes| line.field(bytes));
+    event.method = fields.method.map(|bytes| line.field(bytes));
+    event.session = fields.session.map(|bytes| line.field(bytes));
+    event.reason = Some(line.field(told));
     Outcome::Event(event)
 }
 
 /// Splits at the colon before the first field. What stands before is Dovecot's own in every wording that
 /// [`verdict::of_session`] knows.
 fn split(words: &[u8]) -> Option<(&[u8], &[u8])> {
+    // Most lines.
+    if words.starts_with(b"Login: user=<") {
+        return Some((&words[..5], &words[7..]));
+    }
     let user = find(words, b": user=<");
     let address = find(&words[..user.unwrap_or(words.len())], b": rip=");
     let at = address.or(user)?;
@@ -47,6 +51,9 @@ impl<'a> Fields<'a> {
         if fields.len() > UNCUT_LEN_MAX {
             return None;
         }
+        if let Some(plain) = Fields::plain(fields) {
+            return Some(plain);
+        }
         if let Some(rest) = fields.strip_prefix(b"rip=") {
             let (client, rest) = value(rest)?;
             let user = find(rest, b"user=<").map(|at| &rest[at + 6..]);
@@ -60,6 +67,20 @@ impl<'a> Fields<'a> {
             None => (None, None),
         };
         Some(Fields { client, user, method, session: session(tail) })
+    }
+
+    /// The same of most lines, sooner: those in which `rip=` can be only in one place, since neither the user's name nor
+    /// the method holds what ends it.
+    fn plain(fields: &'a [u8]) -> Option<Self> {
+        let text = fields.strip_prefix(b"user=<")?;
+        let (user, text) = text.split_at(memchr::memchr2(b'>', b',', text)?);
+        let text = text.strip_prefix(b">, method=")?;
+        let (method, text) = text.split_at(memchr::memchr2(b'>', b',', text)?);
+        let (client, tail) = value(text.strip_prefix(b", rip=")?)?;
+        if memchr::memchr(b'r', tail).is_some() && find(tail, b", rip=").is_some() {
+            return None;
+        }
+        Some(Fields { client, user: Some(user), method: Some(method), session: session(tail) })
     }
 }
 

@@ -9,10 +9,10 @@ mod login;
 mod place;
 mod verdict;
 
-use fairban_types::{Service, Time};
+use fairban_types::Service;
 
 use crate::Outcome;
-use crate::message::Message;
+use crate::message::{Line, Message};
 
 /// Words no longer than this have not been cut on their way, as syslog may do from 1024 bytes on (RFC 3164, 4.1). Of a cut
 /// line the end, where the client's address stands, may be a client's text.
@@ -21,12 +21,12 @@ const UNCUT_LEN_MAX: usize = 640;
 /// A process of Dovecot and its words, which begin with `(` where it names a user in its prefix.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Process<'a> {
-    role: Role,
-    words: &'a [u8],
+    pub(crate) role: Role,
+    pub(crate) words: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(crate) enum Role {
     Login(Service),
     Auth,
     Other,
@@ -61,21 +61,26 @@ fn role(name: &[u8]) -> Role {
 }
 
 /// Reads the words of a process of Dovecot.
-pub(crate) fn read<'a>(process: &Process<'a>, time: Time) -> Outcome<'a> {
+pub(crate) fn read<'a>(process: &Process<'a>, line: Line<'a>) -> Outcome<'a> {
     match process.role {
-        Role::Login(service) => login::read(time, process.words, service),
-        Role::Auth => auth::read(time, process.words),
+        Role::Login(service) => login::read(line, process.words, service),
+        Role::Auth => auth::read(line, process.words),
         Role::Other => Outcome::Nothing,
     }
 }
 
 /// The words behind the process id and the level; `None` where the level says that they are no news of a client.
 fn informative(words: &[u8]) -> Option<&[u8]> {
-    const LEVELS: [&[u8]; 5] = [b"Debug: ", b"Error: ", b"Warning: ", b"Fatal: ", b"Panic: "];
-    if let Some(rest) = words.strip_prefix(b"Info: ") {
-        return Some(rest);
-    }
-    if LEVELS.iter().any(|level| words.starts_with(level)) { None } else { Some(words) }
+    let level: &[u8] = match words.first() {
+        Some(b'I') => return Some(words.strip_prefix(b"Info: ").unwrap_or(words)),
+        Some(b'D') => b"Debug: ",
+        Some(b'E') => b"Error: ",
+        Some(b'W') => b"Warning: ",
+        Some(b'F') => b"Fatal: ",
+        Some(b'P') => b"Panic: ",
+        _ => return Some(words),
+    };
+    (!words.starts_with(level)).then_some(words)
 }
 
 /// Skips a process id in parentheses or angle brackets before the colon: `(123): `, `<123>: `.

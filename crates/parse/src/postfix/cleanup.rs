@@ -6,10 +6,10 @@
 
 use std::net::IpAddr;
 
-use fairban_types::{Event, EventKind, Service, Time};
+use fairban_types::{Event, EventKind, Service};
 
 use super::{after_queue_id, peer, reject};
-use crate::message::field;
+use crate::message::Line;
 use crate::scan::{find, find_each, mentions, mentions_any};
 use crate::{Defect, Outcome};
 
@@ -17,10 +17,10 @@ use crate::{Defect, Outcome};
 const CONTENT_LEN_MAX: usize = 200;
 
 /// Reads the words of cleanup.
-pub(super) fn read(time: Time, text: &[u8]) -> Outcome<'_> {
+pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
     let Some(words) = after_queue_id(text) else { return Outcome::Nothing };
     if let Some(rest) = words.strip_prefix(b"milter-reject: ") {
-        return reject::read(time, rest, Service::Smtp, reject::By::Milter);
+        return reject::read(line, rest, Service::Smtp, reject::By::Milter);
     }
     let Some(rest) = words
         .strip_prefix(b"reject: ")
@@ -37,9 +37,9 @@ pub(super) fn read(time: Time, text: &[u8]) -> Outcome<'_> {
     };
     match locate(&rest[class.len()..]) {
         Ok(Some((client, content, envelope))) => {
-            let mut event = Event::new(kind(content), time, client, Service::Smtp);
-            reject::read_envelope(&mut event, envelope);
-            event.reason = Some(field(content));
+            let mut event = Event::new(kind(content), line.time, client, Service::Smtp);
+            reject::read_envelope(line, &mut event, envelope);
+            event.reason = Some(line.field(content));
             Outcome::Event(event)
         }
         Ok(None) => Outcome::Nothing,

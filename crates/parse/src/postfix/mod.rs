@@ -7,14 +7,17 @@
 mod cleanup;
 mod peer;
 mod postscreen;
+mod queued;
 mod reason;
 mod reject;
 mod smtpd;
 
-use fairban_types::Service;
+use fairban_types::{EventKind, Service};
 
 use crate::Outcome;
-use crate::message::Message;
+use crate::message::Line;
+
+pub(crate) use queued::Queued;
 
 /// A program of Postfix, as its syslog tag tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub(crate) enum Daemon {
     Postscreen,
     /// Takes messages in.
     Cleanup,
+    /// Manages the queue.
+    Queue,
     /// Tells nothing of clients.
     Other,
 }
@@ -35,7 +40,8 @@ pub(crate) fn daemon(program: &[u8]) -> Option<Daemon> {
     match program {
         b"postfix/smtpd" => return Some(Daemon::Smtpd(Service::Smtp)),
         b"postfix/submission/smtpd" => return Some(Daemon::Smtpd(Service::Submission)),
-        b"postfix/qmgr" | b"postfix/smtp" | b"postfix/lmtp" => return Some(Daemon::Other),
+        b"postfix/qmgr" => return Some(Daemon::Queue),
+        b"postfix/smtp" | b"postfix/lmtp" => return Some(Daemon::Other),
         b"dovecot" => return None,
         _ => {}
     }
@@ -45,6 +51,7 @@ pub(crate) fn daemon(program: &[u8]) -> Option<Daemon> {
         b"smtpd" => Some(Daemon::Smtpd(service(name))),
         b"postscreen" => Some(Daemon::Postscreen),
         b"cleanup" => Some(Daemon::Cleanup),
+        b"qmgr" | b"oqmgr" | b"nqmgr" => Some(Daemon::Queue),
         _ if name.starts_with(b"postfix") => Some(Daemon::Other),
         _ => None,
     }
@@ -60,19 +67,32 @@ fn service(name: &[u8]) -> Service {
 }
 
 /// Reads a message of Postfix.
-pub(crate) fn read<'a>(daemon: Daemon, message: &Message<'a>) -> Outcome<'a> {
+#[inline(always)]
+pub(crate) fn read<'a>(daemon: Daemon, line: Line<'a>, text: &'a [u8], queued: &mut Queued) -> Outcome<'a> {
     match daemon {
-        Daemon::Smtpd(service) => smtpd::read(message.time, message.text, service),
-        Daemon::Postscreen => postscreen::read(message.time, message.text),
-        Daemon::Cleanup => cleanup::read(message.time, message.text),
+        Daemon::Smtpd(service) => {
+            let outcome = smtpd::read(line, text, service);
+            if let Outcome::Event(event) = &outcome
+                && event.kind == EventKind::LoginSucceeded
+            {
+                queued.note(text, event);
+            }
+            outcome
+        }
+        Daemon::Queue => queued.read(line, text),
+        Daemon::Postscreen => postscreen::read(line, text),
+        Daemon::Cleanup => cleanup::read(line, text),
         Daemon::Other => Outcome::Nothing,
     }
 }
 
+/// The bytes that queue ids are written with.
+const IN_ID: [bool; 256] = crate::scan::table(b"");
+
 /// The words behind `417AC98C152: ` or `NOQUEUE: `.
 fn after_queue_id(text: &[u8]) -> Option<&[u8]> {
     const ID_LEN_MAX: usize = 24;
-    let end = text.iter().take(ID_LEN_MAX).position(|byte| !byte.is_ascii_alphanumeric())?;
+    let end = text.iter().take(ID_LEN_MAX).position(|byte| !IN_ID[usize::from(*byte)])?;
     if end == 0 {
         return None;
     }
@@ -93,7 +113,8 @@ mod tests {
             ("postfix-in/smtpd", Some(Daemon::Smtpd(Service::Smtp))),
             ("postfix-in/postscreen", Some(Daemon::Postscreen)),
             ("mx/cleanup", Some(Daemon::Cleanup)),
-            ("postfix/qmgr", Some(Daemon::Other)),
+            ("postfix/qmgr", Some(Daemon::Queue)),
+            ("postfix/anvil", Some(Daemon::Other)),
             ("cyrus/imap", None),
             ("smtpd", None),
         ] {

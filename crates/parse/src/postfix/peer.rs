@@ -8,12 +8,21 @@ use crate::scan::bracketed_address;
 /// The longest `name` of `name[address]`: RFC 1035, 2.3.4.
 const NAME_LEN_MAX: usize = 255;
 
+/// The bytes that no host name holds.
+const ENDS_NAME: [bool; 256] = {
+    let mut bytes = [false; 256];
+    bytes[b'[' as usize] = true;
+    bytes[b' ' as usize] = true;
+    bytes[b']' as usize] = true;
+    bytes
+};
+
 /// Reads `name[address]` or `[address]`, each with an optional `:port`, and what follows.
 pub(super) fn read(text: &[u8]) -> Result<(IpAddr, &[u8]), Defect> {
     let open = text
         .iter()
         .take(NAME_LEN_MAX + 1)
-        .position(|byte| matches!(byte, b'[' | b' ' | b']'))
+        .position(|byte| ENDS_NAME[usize::from(*byte)])
         .filter(|at| text[*at] == b'[')
         .ok_or(Defect::Client)?;
     let (address, rest) = bracketed_address(&text[open..]).ok_or(Defect::Client)?;

@@ -1,13 +1,14 @@
 //! What postscreen tells of its clients, which it writes as `[address]:port`.
 
-use fairban_types::{Event, EventKind, Service, Time};
+use fairban_types::{Event, EventKind, Service};
 
 use super::{after_queue_id, peer, reject};
 use crate::Outcome;
+use crate::message::Line;
 use crate::scan::{find, leading_number};
 
 /// Reads the words of postscreen.
-pub(super) fn read(time: Time, text: &[u8]) -> Outcome<'_> {
+pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
     const WORDINGS: [(&[u8], EventKind); 11] = [
         (b"COMMAND PIPELINING from ", EventKind::SyntaxError),
         (b"COMMAND TIME LIMIT from ", EventKind::ConnectionAborted),
@@ -22,9 +23,9 @@ pub(super) fn read(time: Time, text: &[u8]) -> Outcome<'_> {
         (b"DNSBL rank ", EventKind::DnsblListed),
     ];
     match text.first() {
-        Some(b'P') => return pregreet(time, text),
-        Some(b'H') => return hangup(time, text),
-        Some(b'N') if text.starts_with(b"NOQUEUE: ") => return reject(time, text),
+        Some(b'P') => return pregreet(line, text),
+        Some(b'H') => return hangup(line, text),
+        Some(b'N') if text.starts_with(b"NOQUEUE: ") => return reject(line, text),
         _ => {}
     }
     let Some((wording, kind)) = WORDINGS.iter().find(|(wording, _)| text.starts_with(wording)) else {
@@ -36,28 +37,28 @@ pub(super) fn read(time: Time, text: &[u8]) -> Outcome<'_> {
         let Some(client) = rest[digits..].strip_prefix(b" for ") else { return Outcome::Nothing };
         rest = client;
     }
-    event(*kind, time, rest)
+    event(*kind, line, rest)
 }
 
-fn event(kind: EventKind, time: Time, client: &[u8]) -> Outcome<'_> {
+fn event<'a>(kind: EventKind, line: Line<'a>, client: &'a [u8]) -> Outcome<'a> {
     match peer::read(client) {
-        Ok((client, _)) => Outcome::Event(Event::new(kind, time, client, Service::Smtp)),
+        Ok((client, _)) => Outcome::Event(Event::new(kind, line.time, client, Service::Smtp)),
         Err(defect) => Outcome::Defect(defect),
     }
 }
 
 /// `PREGREET 14 after 0.16 from [address]:port: EHLO x`; what the client said stands last.
-fn pregreet(time: Time, text: &[u8]) -> Outcome<'_> {
+fn pregreet<'a>(line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
     match text.strip_prefix(b"PREGREET ").and_then(behind_from) {
-        Some(client) => event(EventKind::SyntaxError, time, client),
+        Some(client) => event(EventKind::SyntaxError, line, client),
         None => Outcome::Nothing,
     }
 }
 
 /// `HANGUP after 0.2 from [address]:port in tests before SMTP handshake`.
-fn hangup(time: Time, text: &[u8]) -> Outcome<'_> {
+fn hangup<'a>(line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
     match text.strip_prefix(b"HANGUP ").and_then(behind_from) {
-        Some(client) => event(EventKind::ConnectionAborted, time, client),
+        Some(client) => event(EventKind::ConnectionAborted, line, client),
         None => Outcome::Nothing,
     }
 }
@@ -68,9 +69,9 @@ fn behind_from(text: &[u8]) -> Option<&[u8]> {
     Some(&text[at + 6..])
 }
 
-fn reject(time: Time, text: &[u8]) -> Outcome<'_> {
+fn reject<'a>(line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
     match after_queue_id(text).and_then(|words| words.strip_prefix(b"reject: ")) {
-        Some(rest) => reject::read(time, rest, Service::Smtp, reject::By::Postscreen),
+        Some(rest) => reject::read(line, rest, Service::Smtp, reject::By::Postscreen),
         None => Outcome::Nothing,
     }
 }

@@ -1,10 +1,10 @@
 //! `reject: RCPT from name[address]: 554 5.7.1 <…>: Relay access denied; from=<…> to=<…> proto=ESMTP helo=<…>`.
 
-use fairban_types::{Event, Service, Time};
+use fairban_types::{Event, Service};
 
 use super::{peer, reason};
 use crate::Outcome;
-use crate::message::field;
+use crate::message::Line;
 use crate::scan::{find, path};
 
 /// Who refused.
@@ -22,7 +22,7 @@ pub(super) enum By {
 const STATE_LEN_MAX: usize = 32;
 
 /// Reads what stands behind `reject: `.
-pub(super) fn read(time: Time, text: &[u8], service: Service, by: By) -> Outcome<'_> {
+pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], service: Service, by: By) -> Outcome<'a> {
     let Some(at) = find(&text[..text.len().min(STATE_LEN_MAX)], b" from ") else { return Outcome::Nothing };
     let (state, rest) = (&text[..at], &text[at + 6..]);
     let (client, rest) = match peer::read(rest) {
@@ -32,9 +32,9 @@ pub(super) fn read(time: Time, text: &[u8], service: Service, by: By) -> Outcome
     let Some(reply) = rest.strip_prefix(b": ") else { return Outcome::Nothing };
     let (reply, envelope) = parts(reply);
     let Some(kind) = reason::kind(state, reply, by) else { return Outcome::Nothing };
-    let mut event = Event::new(kind, time, client, service);
-    read_envelope(&mut event, envelope);
-    event.reason = Some(field(reply));
+    let mut event = Event::new(kind, line.time, client, service);
+    read_envelope(line, &mut event, envelope);
+    event.reason = Some(line.field(reply));
     Outcome::Event(event)
 }
 
@@ -54,13 +54,13 @@ fn parts(text: &[u8]) -> (&[u8], &[u8]) {
 
 /// `from=<…> to=<…> proto=ESMTP helo=<…> sasl_method=… sasl_username=…`, each optional, in this order; postscreen puts
 /// commas between.
-pub(super) fn read_envelope<'a>(event: &mut Event<'a>, mut text: &'a [u8]) {
+pub(super) fn read_envelope<'a>(line: Line<'a>, event: &mut Event<'a>, mut text: &'a [u8]) {
     if let Some((inner, rest)) = text.strip_prefix(b"from=<").and_then(path) {
-        event.return_path = Some(field(inner));
+        event.return_path = Some(line.field(inner));
         text = next(rest);
     }
     if let Some((inner, rest)) = text.strip_prefix(b"to=<").and_then(path) {
-        event.recipient = Some(field(inner));
+        event.recipient = Some(line.field(inner));
         text = next(rest);
     }
     if let Some(rest) = text.strip_prefix(b"proto=") {
@@ -69,17 +69,17 @@ pub(super) fn read_envelope<'a>(event: &mut Event<'a>, mut text: &'a [u8]) {
     if let Some(rest) = text.strip_prefix(b"helo=<") {
         let end = find(rest, b"> sasl_").or_else(|| find(rest, b">: ")).or_else(|| memchr::memrchr(b'>', rest));
         let end = end.unwrap_or(rest.len());
-        event.helo = Some(field(&rest[..end]));
+        event.helo = Some(line.field(&rest[..end]));
         text = next(rest.get(end + 1..).unwrap_or_default());
     }
     if let Some(rest) = text.strip_prefix(b"sasl_method=") {
         let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
-        event.method = Some(field(&rest[..end]));
+        event.method = Some(line.field(&rest[..end]));
         text = next(&rest[end..]);
     }
     if let Some(rest) = text.strip_prefix(b"sasl_username=") {
         let end = find(rest, b" sasl_sender=").unwrap_or(rest.len());
-        event.account = Some(field(&rest[..end]));
+        event.account = Some(line.field(&rest[..end]));
     }
 }
 

@@ -2,58 +2,58 @@
 
 use std::net::IpAddr;
 
-use fairban_types::{Event, EventKind, Service, Time};
+use fairban_types::{Event, EventKind, Service};
 
 use super::{after_queue_id, peer, reject};
-use crate::message::{field, word};
+use crate::message::Line;
 use crate::scan::{find, leading_number, mentions, mentions_any, split_once};
 use crate::{Defect, Outcome};
 
 /// Reads the words of smtpd.
-pub(super) fn read(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
     match text.first() {
         // By far the most lines: connect, disconnect.
         Some(b'c' | b'd') if text.starts_with(b"connect from ") || text.starts_with(b"disconnect from ") => {
             Outcome::Nothing
         }
-        Some(b'w') if text.starts_with(b"warning: ") => warning(time, &text[9..], service),
+        Some(b'w') if text.starts_with(b"warning: ") => warning(line, &text[9..], service),
         _ => match after_queue_id(text) {
-            Some(words) => transaction(time, words, service),
-            None => session(time, text, service),
+            Some(words) => transaction(line, words, service),
+            None => session(line, text, service),
         },
     }
 }
 
 /// What stands behind a queue id.
-fn transaction(time: Time, words: &[u8], service: Service) -> Outcome<'_> {
+fn transaction<'a>(line: Line<'a>, words: &'a [u8], service: Service) -> Outcome<'a> {
     if let Some(rest) = words.strip_prefix(b"client=") {
-        return accepted(time, rest, service);
+        return accepted(line, rest, service);
     }
     if let Some(rest) = words.strip_prefix(b"reject: ") {
-        return reject::read(time, rest, service, reject::By::Smtpd);
+        return reject::read(line, rest, service, reject::By::Smtpd);
     }
     if let Some(rest) = words.strip_prefix(b"milter-reject: ") {
-        return reject::read(time, rest, service, reject::By::Milter);
+        return reject::read(line, rest, service, reject::By::Milter);
     }
     if let Some(rest) = words.strip_prefix(b"abort: TLS from ") {
-        return simple(EventKind::ConnectionAborted, time, rest, service);
+        return simple(EventKind::ConnectionAborted, line, rest, service);
     }
-    session(time, words, service)
+    session(line, words, service)
 }
 
 /// `name[address], sasl_method=LOGIN, sasl_username=alice` at the beginning of a message.
-fn accepted(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+fn accepted<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
     let (client, rest) = match peer::read(text) {
         Ok(read) => read,
         // Mail from a local program or through a proxy that did not tell its client.
         Err(_) => return Outcome::Nothing,
     };
     let Some((method, account)) = sasl(rest) else {
-        return Outcome::Event(Event::new(EventKind::RecipientAccepted, time, client, service));
+        return Outcome::Event(Event::new(EventKind::RecipientAccepted, line.time, client, service));
     };
-    let mut event = Event::new(EventKind::LoginSucceeded, time, client, service);
-    event.account = Some(field(account));
-    event.method = Some(word(method));
+    let mut event = Event::new(EventKind::LoginSucceeded, line.time, client, service);
+    event.account = Some(line.field(account));
+    event.method = Some(line.field(method));
     Outcome::Event(event)
 }
 
@@ -66,7 +66,7 @@ fn sasl(rest: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Lines that begin with what the client did: `lost connection after AUTH from name[address]`.
-fn session(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+fn session<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
     const WORDINGS: [(&[u8], EventKind); 9] = [
         (b"lost connection after ", EventKind::ConnectionAborted),
         (b"timeout after ", EventKind::ConnectionAborted),
@@ -83,12 +83,12 @@ fn session(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
     };
     let rest = &text[wording.len()..];
     if wording.ends_with(b" from ") {
-        return simple(*kind, time, rest, service);
+        return simple(*kind, line, rest, service);
     }
     // Between stands the state: a command's name of Postfix's own, perhaps with a byte count.
     match state_and_client(rest) {
-        Some((state, client)) => match simple(*kind, time, client, service) {
-            Outcome::Event(event) => Outcome::Event(Event { reason: Some(field(state)), ..event }),
+        Some((state, client)) => match simple(*kind, line, client, service) {
+            Outcome::Event(event) => Outcome::Event(Event { reason: Some(line.field(state)), ..event }),
             other => other,
         },
         None => Outcome::Nothing,
@@ -102,34 +102,34 @@ fn state_and_client(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&text[..at], &text[at + 6..]))
 }
 
-fn simple(kind: EventKind, time: Time, client: &[u8], service: Service) -> Outcome<'_> {
+fn simple<'a>(kind: EventKind, line: Line<'a>, client: &'a [u8], service: Service) -> Outcome<'a> {
     match peer::read(client) {
-        Ok((client, _)) => Outcome::Event(Event::new(kind, time, client, service)),
+        Ok((client, _)) => Outcome::Event(Event::new(kind, line.time, client, service)),
         Err(defect) => Outcome::Defect(defect),
     }
 }
 
 /// What stands behind `warning: `.
-fn warning(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+fn warning<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
     if let Ok((client, rest)) = peer::read(text)
         && let Some(rest) = rest.strip_prefix(b": SASL ")
     {
-        return sasl_failure(time, client, service, rest);
+        return sasl_failure(line, client, service, rest);
     }
     if text.starts_with(b"unknown[unknown]: SASL ") {
         return Outcome::Defect(Defect::Client);
     }
     if let Some(rest) = text.strip_prefix(b"non-SMTP command from ") {
-        return simple(EventKind::SyntaxError, time, rest, service);
+        return simple(EventKind::SyntaxError, line, rest, service);
     }
     if let Some(rest) = text.strip_prefix(b"Illegal address syntax from ") {
-        return simple(EventKind::SyntaxError, time, rest, service);
+        return simple(EventKind::SyntaxError, line, rest, service);
     }
     if let Some(client) = rate_limit(text) {
-        return simple(EventKind::RateExceeded, time, client, service);
+        return simple(EventKind::RateExceeded, line, client, service);
     }
     match after_queue_id(text) {
-        Some(rest) => bdat(time, rest, service),
+        Some(rest) => bdat(line, rest, service),
         None => Outcome::Nothing,
     }
 }
@@ -146,24 +146,24 @@ fn rate_limit(text: &[u8]) -> Option<&[u8]> {
     rest[digits..].strip_prefix(b" from ")
 }
 
-fn bdat(time: Time, text: &[u8], service: Service) -> Outcome<'_> {
+fn bdat<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
     if let Some(rest) = text.strip_prefix(b"malformed BDAT command syntax from ") {
-        return simple(EventKind::SyntaxError, time, rest, service);
+        return simple(EventKind::SyntaxError, line, rest, service);
     }
     if let Some(rest) = text.strip_prefix(b"BDAT request from ") {
-        return simple(EventKind::MessageTooBig, time, rest, service);
+        return simple(EventKind::MessageTooBig, line, rest, service);
     }
     Outcome::Nothing
 }
 
 /// `LOGIN authentication failed: (reason unavailable), sasl_username=alice`.
-fn sasl_failure(time: Time, client: IpAddr, service: Service, text: &[u8]) -> Outcome<'_> {
+fn sasl_failure<'a>(line: Line<'a>, client: IpAddr, service: Service, text: &'a [u8]) -> Outcome<'a> {
     const METHOD_LEN_MAX: usize = 100;
     let Some(end) = memchr::memchr(b' ', &text[..text.len().min(METHOD_LEN_MAX + 1)]) else { return Outcome::Nothing };
     let (method, rest) = (&text[..end], &text[end + 1..]);
     if rest.starts_with(b"authentication aborted") {
-        let mut event = Event::new(EventKind::ConnectionAborted, time, client, service);
-        event.method = Some(field(method));
+        let mut event = Event::new(EventKind::ConnectionAborted, line.time, client, service);
+        event.method = Some(line.field(method));
         return Outcome::Event(event);
     }
     let Some(rest) = rest.strip_prefix(b"authentication failed: ") else { return Outcome::Nothing };
@@ -172,10 +172,10 @@ fn sasl_failure(time: Time, client: IpAddr, service: Service, text: &[u8]) -> Ou
         None => (rest, None),
     };
     let Some(kind) = sasl_kind(reason) else { return Outcome::Nothing };
-    let mut event = Event::new(kind, time, client, service);
-    event.method = Some(word(method));
-    event.account = account.filter(|account| *account != b"(unavailable)").map(field);
-    event.reason = Some(reason).filter(|reason| *reason != b"(reason unavailable)").map(word);
+    let mut event = Event::new(kind, line.time, client, service);
+    event.method = Some(line.field(method));
+    event.account = account.filter(|account| *account != b"(unavailable)").map(|bytes| line.field(bytes));
+    event.reason = Some(reason).filter(|reason| *reason != b"(reason unavailable)").map(|bytes| line.field(bytes));
     Outcome::Event(event)
 }
 

@@ -7,6 +7,7 @@ mod tag;
 
 use fairban_types::Time;
 
+use crate::frequent::{self, Program};
 use crate::{Context, Defect};
 use stamp::{Clock, Form, Stamp};
 
@@ -35,6 +36,16 @@ pub(crate) struct Prefixes {
 }
 
 impl Prefixes {
+    /// The time and the program of a line that is like most others: with the minute of a line before, a host and one
+    /// of the most frequent programs.
+    #[inline(always)]
+    pub(crate) fn frequent<'a>(&self, line: &'a [u8], context: &Context) -> Option<(Time, Program<'a>)> {
+        let stamp = self.clock.remembered(line, context)?;
+        let time = stamp.time.ok().filter(|_| stamp.form != Form::Spaced)?;
+        let host = tag::end(stamp.rest).filter(|end| stamp.rest[*end] == b' ')?;
+        Some((time, frequent::program(&stamp.rest[host + 1..])?))
+    }
+
     /// Takes the line apart.
     pub(crate) fn split<'a>(&mut self, line: &'a [u8], context: &Context) -> Result<Split<'a>, Defect> {
         let line = match line.first() {
@@ -48,7 +59,7 @@ impl Prefixes {
         match self.clock.read(line, context) {
             Some(stamp) => {
                 self.is_stamped = true;
-                stamped(stamp)
+                stamped(&stamp)
             }
             None if self.is_stamped => Ok(Split::Continuation),
             None => Ok(unstamped(line, context.reference)),
@@ -67,7 +78,7 @@ impl Prefixes {
     }
 }
 
-fn stamped(stamp: Stamp<'_>) -> Result<Split<'_>, Defect> {
+fn stamped<'a>(stamp: &Stamp<'a>) -> Result<Split<'a>, Defect> {
     let time = stamp.time?;
     let text = stamp.rest;
     if stamp.form == Form::Spaced {
@@ -77,18 +88,18 @@ fn stamped(stamp: Stamp<'_>) -> Result<Split<'_>, Defect> {
 }
 
 /// A tag with or without a host before it.
-#[inline]
 pub(crate) fn named(time: Time, text: &[u8]) -> Option<Split<'_>> {
-    let text = match tag::end(text) {
+    match tag::end(text) {
         // A host's name.
-        Some(end) if text[end] == b' ' => &text[end + 1..],
-        end => {
-            if let Some((program, text)) = end.and_then(|end| tag::behind(text, end)) {
-                return Some(Split::Tagged { time, program, text });
-            }
-            tag::skip_host(text)?
-        }
-    };
+        Some(end) if text[end] == b' ' => behind_host(time, &text[end + 1..]),
+        end => match end.and_then(|end| tag::behind(text, end)) {
+            Some((program, text)) => Some(Split::Tagged { time, program, text }),
+            None => behind_host(time, tag::skip_host(text)?),
+        },
+    }
+}
+
+fn behind_host(time: Time, text: &[u8]) -> Option<Split<'_>> {
     if let Some((program, text)) = tag::read(text) {
         return Some(Split::Tagged { time, program, text });
     }

@@ -61,7 +61,6 @@ const REFERENCE_DRIFT_MILLIS_MAX: u64 = 3_600_000;
 
 impl Clock {
     /// Reads the stamp that the line begins with, or `None` if it begins with none.
-    #[inline]
     pub(super) fn read<'a>(&mut self, line: &'a [u8], context: &Context) -> Option<Stamp<'a>> {
         if let Some(stamp) = self.remembered(line, context) {
             return Some(stamp);
@@ -74,7 +73,8 @@ impl Clock {
         }
     }
 
-    fn remembered<'a>(&self, line: &'a [u8], context: &Context) -> Option<Stamp<'a>> {
+    #[inline(always)]
+    pub(super) fn remembered<'a>(&self, line: &'a [u8], context: &Context) -> Option<Stamp<'a>> {
         let head = u128::from_le_bytes(*line.first_chunk::<KEY_LEN_MAX>()?);
         let minute = self.minutes.iter().find(|minute| head & minute.mask == minute.key && minute.mask != 0)?;
         if context.reference.millis().abs_diff(minute.reference.millis()) > REFERENCE_DRIFT_MILLIS_MAX {
@@ -190,7 +190,6 @@ enum Offset {
 }
 
 /// Reads `:05.123+01:00 ` behind a minute that begins at `base_millis`.
-#[inline]
 fn finish(form: Form, rest: &[u8], base_millis: i64, meaning: Offset) -> Option<Stamp<'_>> {
     let (len, millis, offset) = seconds_and_offset(form, rest)?;
     if offset.is_some() != (meaning == Offset::Subtracted) {

@@ -16,18 +16,19 @@ const ENDS: [bool; 256] = {
 
 /// The program and its words, where the text begins with a syslog tag: `name: `, `name[pid]: ` or, in Dovecot's form,
 /// `name(user)<pid>: ` (there the words begin with the parenthesis).
+#[inline(always)]
 pub(super) fn read(text: &[u8]) -> Option<(&[u8], &[u8])> {
     behind(text, end(text)?)
 }
 
 /// Where the first word that could be a tag ends.
-#[inline]
+#[inline(always)]
 pub(super) fn end(text: &[u8]) -> Option<usize> {
     text[..text.len().min(TAG_LEN_MAX)].iter().position(|byte| ENDS[usize::from(*byte)])
 }
 
 /// The same as [`read`], for who knows the [`end`] of the first word.
-#[inline]
+#[inline(always)]
 pub(super) fn behind(text: &[u8], end: usize) -> Option<(&[u8], &[u8])> {
     if end == 0 {
         return None;
@@ -37,7 +38,12 @@ pub(super) fn behind(text: &[u8], end: usize) -> Option<(&[u8], &[u8])> {
         b':' => Some((name, words(&rest[1..])?)),
         b'(' => Some((name, rest)),
         b'[' => {
-            let close = rest.iter().take(24).position(|byte| *byte == b']')?;
+            // Mostly a process id; some programs write more into the brackets.
+            let digits = rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let close = match rest.get(digits + 1) {
+                Some(b']') if digits < 23 => digits + 1,
+                _ => rest.iter().take(24).position(|byte| *byte == b']')?,
+            };
             let rest = rest[close + 1..].strip_prefix(b":")?;
             Some((name, words(rest)?))
         }
@@ -46,6 +52,7 @@ pub(super) fn behind(text: &[u8], end: usize) -> Option<(&[u8], &[u8])> {
 }
 
 /// What follows the colon of a tag: nothing, or a blank and the words.
+#[inline(always)]
 fn words(rest: &[u8]) -> Option<&[u8]> {
     match rest {
         [] => Some(rest),

@@ -85,13 +85,13 @@ fn bracketed_line<'a>(line: &'a [u8], context: &Context, sessions: &mut Sessions
             (_, outcome) => outcome,
         };
     }
-    haraka::read(&Message { time: context.reference, program: b"haraka", text: line }, sessions)
+    haraka::read(&Message { time: context.reference, whole: None, program: b"haraka", text: line }, sessions)
 }
 
 fn numbered_line<'a>(line: &'a [u8], sessions: &mut Sessions) -> Outcome<'a> {
     if let Some((time, text)) = clock::rfc3339(line) {
         return match text.first() {
-            Some(b'[') => haraka::read(&Message { time, program: b"haraka", text }, sessions),
+            Some(b'[') => haraka::read(&Message { time, whole: None, program: b"haraka", text }, sessions),
             Some(b'E' | b'N' | b'W' | b'I' | b'D' | b'T') => match horde::own_log(text) {
                 Some(text) => horde::read(text, time),
                 None => stalwart::read(text, Some(time)),

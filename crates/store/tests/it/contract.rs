@@ -2,8 +2,8 @@
 use std::time::Duration;
 
 use fairban_store::{
-    AuditEntry, AuditState, Batch, BlockFilter, BlockState, EndKind, EventFilter, Familiar, NeverChange, NeverEntry,
-    Offence, Outcome, RecallItem, Store, StoreError,
+    AuditEntry, AuditState, Batch, BlockFilter, BlockState, EndKind, EventFilter, Familiar, Habit, NeverChange,
+    NeverEntry, Offence, Outcome, RecallItem, Store, StoreError,
 };
 use fairban_types::{Action, Code, EventKind, Origin, Subject, Time};
 
@@ -288,10 +288,13 @@ fn what_the_engine_remembers_is_replaced() {
             successes: 4,
         };
         let offence = |subject: &str, count| Offence { subject: subject.parse().unwrap(), count, last: at(9) };
+        let habit =
+            |account: &str, last| Habit { account: account.to_owned(), habit: format!("[{last}]"), last: at(last) };
         for last in [1, 50] {
             commit(store, |batch| {
                 batch.familiar = vec![familiar("alice", last), familiar("bob", 2)];
                 batch.offences = vec![offence("192.0.2.7", 1), offence("2001:db8::/64", 2)];
+                batch.habits = vec![habit("alice", last), habit("bob", 2)];
                 batch.cursors = vec![("a.log".to_owned(), format!("{{\"at\":{last}}}"))];
             });
         }
@@ -308,6 +311,10 @@ fn what_the_engine_remembers_is_replaced() {
         let mut left = Vec::new();
         store.familiar(|familiar| left.push(familiar.account)).unwrap();
         assert_eq!(left, ["alice"]);
+        assert_eq!(store.prune_habits(at(60), Duration::from_secs(20), 10).unwrap(), 1);
+        let mut habits = Vec::new();
+        store.habits(|habit| habits.push(habit)).unwrap();
+        assert_eq!(habits, [habit("alice", 50)]);
     });
 }
 

@@ -1,0 +1,86 @@
+//! How many recipients a message of an account has: smtpd tells the account, and the queue manager the number.
+//!
+//! ```text
+//! smtpd: 417AC98C152: client=unknown[192.0.2.7], sasl_method=LOGIN, sasl_username=alice
+//! qmgr:  417AC98C152: from=<alice@example.test>, size=439, nrcpt=2 (queue active)
+//! ```
+
+use std::net::IpAddr;
+
+use fairban_types::{Event, EventKind, Service};
+
+use crate::Outcome;
+use crate::message::Line;
+use crate::scan::rfind;
+
+/// Messages remembered at once, per source, until they are queued: some moments.
+const SLOTS: usize = 4096;
+
+#[derive(Debug)]
+struct Submission {
+    id: u128,
+    client: IpAddr,
+    service: Service,
+    account: Box<str>,
+}
+
+/// Messages of accounts that are about to be queued. A message that falls into the place of another takes it, and the
+/// other is not told.
+#[derive(Debug, Default)]
+pub(crate) struct Queued {
+    /// Empty until the first message.
+    slots: Vec<Option<Submission>>,
+}
+
+impl Queued {
+    /// Remembers who submits a message; `text` begins with its queue ID.
+    pub(super) fn note(&mut self, text: &[u8], event: &Event<'_>) {
+        let Some(account) = event.account.as_deref() else { return };
+        let Some(id) = id(text) else { return };
+        if self.slots.is_empty() {
+            self.slots.resize_with(SLOTS, || None);
+        }
+        let (client, service) = (event.client, event.service);
+        self.slots[place(id)] = Some(Submission { id, client, service, account: account.into() });
+    }
+
+    /// Reads what the queue manager says. A message is told when it is first taken up, and not when it is tried again.
+    #[inline]
+    pub(super) fn read<'a>(&mut self, line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
+        if self.slots.is_empty() {
+            return Outcome::Nothing;
+        }
+        self.taken_up(line, text).map_or(Outcome::Nothing, Outcome::Event)
+    }
+
+    fn taken_up<'a>(&mut self, line: Line<'a>, text: &'a [u8]) -> Option<Event<'a>> {
+        let id = id(text)?;
+        let slot = self.slots.get_mut(place(id))?;
+        if slot.as_ref()?.id != id {
+            return None;
+        }
+        let words = &text[text.iter().position(|byte| *byte == b':')?..];
+        let from = words.strip_prefix(b": from=<")?;
+        // The number stands behind everything that a client chose.
+        let number = &from[rfind(from, b", nrcpt=")? + 8..];
+        let (_, count) = crate::scan::leading_number(number);
+        let Submission { client, service, account, .. } = slot.take()?;
+        let mut event = Event::new(EventKind::MessageSent, line.time, client, service).account(String::from(account));
+        event.count = count.max(1);
+        event.session = Some(line.field(&text[..text.len() - words.len()]));
+        event.return_path = rfind(from, b">, size=").map(|end| line.field(&from[..end]));
+        Some(event)
+    }
+}
+
+/// A queue ID as a number: long ones have some sixteen letters.
+fn id(text: &[u8]) -> Option<u128> {
+    let end = text.iter().take(17).position(|byte| *byte == b':')?;
+    (end > 0).then(|| text[..end].iter().fold(0, |id, byte| id << 8 | u128::from(*byte)))
+}
+
+/// Queue IDs are of the server's own making, so a plain mix of their bits spreads them well enough.
+fn place(id: u128) -> usize {
+    let mixed = ((id >> 64) as u64 ^ id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 32) as usize % SLOTS
+}

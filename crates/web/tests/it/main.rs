@@ -1,0 +1,11 @@
+//! The portal in process, and its IMAP client against a real Dovecot.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod imap;
+mod language;
+mod links;
+mod listening;
+mod notices;
+mod pages;
+mod security;
+mod world;
