@@ -1,13 +1,13 @@
 //! The state machine.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use fairban_types::{
     Action, Code, Decision, Diagnosis, Effect, Event, EventKind, Evidence, Origin, Policy, Service, Subject,
     SubjectKind, Time, network_of,
 };
-use smallvec::SmallVec;
 
 use crate::diagnosis::diagnose;
 use crate::entry::{Entry, FAMILIAR, FORGIVEN, SPENT};
@@ -16,6 +16,7 @@ use crate::hash::{self, AccountId};
 use crate::ladder::{Offence, Offences};
 use crate::members::Members;
 use crate::outbound::{self, Outbound};
+use crate::prepared::Prepared;
 use crate::records::Records;
 use crate::refused::{Refusing, is_own_refusal};
 use crate::rules::{self, Rules};
@@ -75,6 +76,7 @@ pub(crate) struct Seen<'e> {
     pub(crate) event: &'e Event<'e>,
     pub(crate) at: Time,
     pub(crate) account: AccountId,
+    pub(crate) credential: u64,
     pub(crate) place: Place,
     pub(crate) is_familiar: bool,
     pub(crate) tries: u32,
@@ -114,12 +116,23 @@ impl Engine {
     ///
     /// `now` never goes back: an earlier time is taken as the latest one seen.
     pub fn step(&mut self, now: Time, event: &Event<'_>, out: &mut Vec<Decision>) -> Outcome {
+        self.step_prepared(now, event, Engine::prepare(event), out)
+    }
+
+    /// The same as [`step`](Engine::step), with what [`prepare`](Engine::prepare) says of this very event.
+    pub fn step_prepared(
+        &mut self,
+        now: Time,
+        event: &Event<'_>,
+        prepared: Prepared,
+        out: &mut Vec<Decision>,
+    ) -> Outcome {
         self.advance(now, out);
         self.tidy();
-        let account = event.account.as_deref().map_or(0, hash::account);
-        let tries = self.witnesses.fresh(event, account);
+        let account = prepared.account;
+        let tries = self.witnesses.fresh(event, prepared);
         if tries == 0 {
-            self.learn_service(event, account, out);
+            self.learn_service(event, prepared, out);
             return Outcome::Duplicate;
         }
         let client = event.client.to_canonical();
@@ -131,10 +144,10 @@ impl Engine {
         if let Some(held) = self.refusal(self.now, client, account) {
             let code = held.code;
             let refusal = Refusing::of(held);
-            self.refused(refusal, event, client, account, tries, out);
+            self.refused(refusal, event, client, prepared, tries, out);
             return Outcome::Stopped(code);
         }
-        let seen = self.see(event, client, account, tries);
+        let seen = self.see(event, client, prepared, tries);
         match event.kind {
             EventKind::LoginSucceeded => self.succeeded(seen),
             EventKind::RecipientAccepted => self.familiar.accepted(seen.place.home, seen.at),
@@ -147,7 +160,7 @@ impl Engine {
     }
 
     /// Who told a failed sign-in first may not have known the service (Dovecot's `auth`); who tells it again does.
-    fn learn_service(&mut self, event: &Event<'_>, account: AccountId, out: &mut Vec<Decision>) {
+    fn learn_service(&mut self, event: &Event<'_>, prepared: Prepared, out: &mut Vec<Decision>) {
         if event.service == Service::Unknown || !event.kind.is_login_failure() {
             return;
         }
@@ -157,14 +170,14 @@ impl Engine {
         let Some(entry) = entries.find(|entry| {
             entry.service == Service::Unknown
                 && entry.kind.is_login_failure()
-                && (account == 0 || entry.account == account)
+                && (prepared.account == 0 || entry.account == prepared.account)
         }) else {
             return;
         };
         entry.service = event.service;
-        let seen = self.see(event, client, account, 1);
-        for rule in self.rules.scoring(SubjectKind::Address, event.kind, event.service, seen.is_familiar) {
-            if self.judge(rule, slot, SubjectKind::Address, seen, out) {
+        let seen = self.see(event, client, prepared, 1);
+        for place in self.rules.scoring(SubjectKind::Address, event.kind, event.service, seen.is_familiar) {
+            if self.judge(place, slot, SubjectKind::Address, seen, out) {
                 break;
             }
         }
@@ -218,9 +231,10 @@ impl Engine {
         Place { client, home: hash::subject_bits(client, self.rules.policy.address), neighbourhood }
     }
 
-    pub(crate) fn see<'e>(&self, event: &'e Event<'e>, client: IpAddr, account: AccountId, tries: u32) -> Seen<'e> {
+    pub(crate) fn see<'e>(&self, event: &'e Event<'e>, client: IpAddr, prepared: Prepared, tries: u32) -> Seen<'e> {
+        let Prepared { account, credential, .. } = prepared;
         let is_familiar = account != 0 && event.kind.is_login_failure() && self.is_familiar(account, client, self.now);
-        Seen { event, at: event.time.min(self.now), account, place: self.place(client), is_familiar, tries }
+        Seen { event, at: event.time.min(self.now), account, credential, place: self.place(client), is_familiar, tries }
     }
 
     /// A success makes the network familiar to the account, and takes back what the account did wrong there before.
@@ -250,12 +264,11 @@ impl Engine {
         if seen.account == 0 || !seen.event.kind.is_login_failure() || !self.rules.spares_familiar {
             return false;
         }
-        let credential = hash::credential(seen.event, seen.account);
         if seen.is_familiar {
-            self.stale.note(credential, seen.account, seen.at);
+            self.stale.note(seen.credential, seen.account, seen.at);
             return false;
         }
-        self.stale.explains(credential, seen.account, seen.at)
+        self.stale.explains(seen.credential, seen.account, seen.at)
     }
 
     pub(crate) fn score(&mut self, seen: Seen<'_>, subjects: &[SubjectKind], out: &mut Vec<Decision>) -> Outcome {
@@ -272,8 +285,8 @@ impl Engine {
             if repeated {
                 continue;
             }
-            for rule in rules {
-                if self.judge(rule, slot, subject, seen, out) {
+            for place in rules {
+                if self.judge(place, slot, subject, seen, out) {
                     break;
                 }
             }
@@ -286,8 +299,8 @@ impl Engine {
     }
 
     /// Puts the event into the subject's window. `None`: no rule for such subjects scores it. Otherwise the slot,
-    /// whether it only repeats what is there, and the rules that score it.
-    pub(crate) fn enter(&mut self, subject: SubjectKind, seen: Seen<'_>) -> Option<(u32, bool, SmallVec<[u16; 4]>)> {
+    /// whether it only repeats what is there, and the places of the rules that score it.
+    pub(crate) fn enter(&mut self, subject: SubjectKind, seen: Seen<'_>) -> Option<(u32, bool, Range<usize>)> {
         let event = seen.event;
         if seen.account == 0 && subject != SubjectKind::Address {
             return None;
@@ -298,9 +311,12 @@ impl Engine {
         }
         let key = record_key(subject, seen.account, seen.place.home);
         let slot = self.records.touch(key);
-        let dropped = self.records.drop_before(slot, self.now.before(self.rules.period_max));
-        self.unindex(slot, &dropped);
-        let credential = hash::credential(event, seen.account);
+        let horizon = self.now.before(self.rules.period_max);
+        if self.records.reaches_before(slot, horizon) {
+            let dropped = self.records.drop_before(slot, horizon);
+            self.unindex(slot, &dropped);
+        }
+        let credential = seen.credential;
         if credential != 0 && self.rules.merges(event.kind) {
             let same = |entry: &&mut Entry| entry.credential == credential && !entry.is(SPENT);
             if let Some(entry) = self.records.get_mut(slot).entries.iter_mut().find(same) {
@@ -340,9 +356,10 @@ impl Engine {
         }
     }
 
-    /// Blocks the subject if the rule's threshold is reached.
-    fn judge(&mut self, index: u16, slot: u32, kind: SubjectKind, seen: Seen<'_>, out: &mut Vec<Decision>) -> bool {
-        let rule = &self.rules.policy.rules[usize::from(index)];
+    /// Blocks the subject if the threshold of the rule at a place of [`Rules::scoring`] is reached.
+    fn judge(&mut self, place: usize, slot: u32, kind: SubjectKind, seen: Seen<'_>, out: &mut Vec<Decision>) -> bool {
+        let index = self.rules.scoring_at(place);
+        let rule = &self.rules.policy.rules[index];
         let record = self.records.get(slot);
         let counted = rules::points(record, rule, self.now);
         let score = counted.iter().fold(0u32, |sum, (_, points)| sum.saturating_add(*points));
@@ -421,7 +438,7 @@ impl Engine {
                 time: self.now,
                 action: Action::Block,
                 subject,
-                origin: (*self.rules.origins[usize::from(index)]).clone(),
+                origin: (*self.rules.origins[index]).clone(),
                 reason: rule_words + &reason,
                 score,
                 threshold,
@@ -498,9 +515,10 @@ impl Engine {
         self.steps = self.steps.wrapping_add(1);
         let horizon = self.now.before(self.rules.period_max);
         for _ in 0..2 {
-            if self.records.oldest_time().is_some_and(|time| time < horizon) {
-                self.forget_oldest();
+            if self.records.oldest_time().is_none_or(|time| time >= horizon) {
+                break;
             }
+            self.forget_oldest();
         }
         if !self.steps.is_multiple_of(64) {
             return;
@@ -549,14 +567,9 @@ fn receipt(decision: &Decision, standing: &Standing) -> Option<Arc<Receipt>> {
 pub(crate) fn record_key(subject: SubjectKind, account: AccountId, home: u128) -> u128 {
     match subject {
         SubjectKind::Address => home,
-        SubjectKind::Account | SubjectKind::Sending => wide_key(&[account]),
-        SubjectKind::Pair => wide_key(&[account, (home >> 64) as u64, home as u64]),
+        SubjectKind::Account | SubjectKind::Sending => hash::wide(account, None),
+        SubjectKind::Pair => hash::wide(account, Some(home)),
     }
-}
-
-/// A 128-bit key of a subject that is not an address.
-fn wide_key(parts: &[u64]) -> u128 {
-    hash::wide(parts)
 }
 
 /// The counted entries as evidence, oldest first.

@@ -30,8 +30,9 @@ impl Engine {
     /// `outcome` is what became of it then.
     pub fn recall_event(&mut self, event: &Event<'_>, outcome: Recalled) {
         self.now = self.now.max(event.time);
-        let account = event.account.as_deref().map_or(0, hash::account);
-        let tries = self.witnesses.fresh(event, account).max(1);
+        let prepared = Engine::prepare(event);
+        let account = prepared.account;
+        let tries = self.witnesses.fresh(event, prepared).max(1);
         if outcome == Recalled::Stopped {
             return;
         }
@@ -40,7 +41,7 @@ impl Engine {
         }
         let client = event.client.to_canonical();
         let is_familiar = outcome == Recalled::Spared;
-        let seen = Seen { is_familiar, ..self.see(event, client, account, tries) };
+        let seen = Seen { is_familiar, ..self.see(event, client, prepared, tries) };
         if event.kind == EventKind::LoginSucceeded {
             self.succeeded(seen);
             return;

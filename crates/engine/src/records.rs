@@ -130,6 +130,11 @@ impl Records {
         dropped
     }
 
+    /// Whether the record has entries that are older than the time.
+    pub(crate) fn reaches_before(&self, slot: u32, time: Time) -> bool {
+        self.get(slot).entries.iter().any(|entry| entry.time < time.millis())
+    }
+
     /// Drops the record's entries that are older than the time; returns them.
     pub(crate) fn drop_before(&mut self, slot: u32, time: Time) -> SmallVec<[Entry; 4]> {
         let entries = &mut self.get_mut(slot).entries;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use fairban_types::{Decision, Event, EventKind, SubjectKind, Witness};
 
 use crate::engine::Engine;
-use crate::hash::AccountId;
+use crate::prepared::Prepared;
 use crate::rules;
 use crate::standing::Held;
 
@@ -46,16 +46,20 @@ impl Engine {
         refusing: Refusing,
         event: &Event<'_>,
         client: IpAddr,
-        account: AccountId,
+        prepared: Prepared,
         tries: u32,
         out: &mut Vec<Decision>,
     ) {
-        let event = match is_own_refusal(event) {
-            true => &Event { kind: EventKind::LoginFailed, witness: Witness::Report, ..borrowed(event) },
-            false if event.kind.is_login_failure() => event,
+        let failed;
+        let (event, prepared) = match is_own_refusal(event) {
+            true => {
+                failed = Event { kind: EventKind::LoginFailed, witness: Witness::Report, ..borrowed(event) };
+                (&failed, Engine::prepare(&failed))
+            }
+            false if event.kind.is_login_failure() => (event, prepared),
             false => return,
         };
-        let seen = self.see(event, client, account, tries);
+        let seen = self.see(event, client, prepared, tries);
         match refusing {
             Refusing::Guard => self.prolong_guard(event, out),
             Refusing::Lingering => self.linger(seen, out),

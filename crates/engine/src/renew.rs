@@ -6,7 +6,6 @@ use fairban_types::{Action, Decision, Subject, SubjectKind};
 
 use crate::engine::{Engine, Seen};
 use crate::entry::{Entry, SPENT};
-use crate::hash;
 
 impl Engine {
     /// Changes a block or guard in force, and says so.
@@ -68,7 +67,7 @@ impl Engine {
 
     /// Whether the address has not tried this credential before; from now on it has.
     fn is_another_try(&mut self, seen: Seen<'_>) -> bool {
-        let credential = hash::credential(seen.event, seen.account);
+        let credential = seen.credential;
         if credential == 0 {
             return true;
         }

@@ -1,5 +1,6 @@
 //! The policy, prepared for speed, and the score of a record under a rule.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,11 @@ pub(crate) const SUBJECTS: [SubjectKind; 3] = [SubjectKind::Address, SubjectKind
 pub(crate) struct Rules {
     pub(crate) policy: Policy,
     pub(crate) origins: Vec<Arc<Origin>>,
-    scoring: Vec<SmallVec<[u16; 4]>>,
+    /// The answers of [`Rules::scoring`], by [`scoring_place`], as places in `scoring_rules`.
+    scoring: Vec<Range<u32>>,
+    scoring_rules: Vec<u32>,
+    /// By subject: whether any rule scores such.
+    subjects: Vec<bool>,
     /// By kind: whether any rule scores it.
     scored: Vec<bool>,
     /// By kind: whether the same again is never worth anything, so that it need not be kept twice.
@@ -62,8 +67,12 @@ impl Rules {
             .iter()
             .map(|rule| entries_needed(rule).saturating_mul(policy.familiar.log_only_threshold_factor.max(1)))
             .max();
+        let (scoring, scoring_rules) = scoring_table(&policy);
+        let has_subject = |subject: &SubjectKind| policy.rules.iter().any(|rule| rule.subject == *subject);
         Rules {
-            scoring: scoring_table(&policy),
+            scoring,
+            scoring_rules,
+            subjects: SUBJECTS.iter().map(has_subject).collect(),
             spares_familiar: policy.rules.iter().any(|rule| rule.spares_familiar),
             origins: policy.rules.iter().map(|rule| Arc::new(Origin::Rule(rule.name.clone()))).collect(),
             scored,
@@ -83,20 +92,26 @@ impl Rules {
         self.merges[kind as usize]
     }
 
-    /// The rules that score such an event for such a subject, by index.
+    /// The places of the rules that score such an event for such a subject, for [`Rules::scoring_at`].
     pub(crate) fn scoring(
         &self,
         subject: SubjectKind,
         kind: EventKind,
         service: Service,
         is_familiar: bool,
-    ) -> SmallVec<[u16; 4]> {
-        self.scoring[scoring_place(subject, kind, service, is_familiar)].clone()
+    ) -> Range<usize> {
+        let places = &self.scoring[scoring_place(subject, kind, service, is_familiar)];
+        places.start as usize..places.end as usize
+    }
+
+    /// The index of the rule at a place.
+    pub(crate) fn scoring_at(&self, place: usize) -> usize {
+        self.scoring_rules[place] as usize
     }
 
     /// Whether any rule scores such subjects at all.
     pub(crate) fn has_subject(&self, subject: SubjectKind) -> bool {
-        self.policy.rules.iter().any(|rule| rule.subject == subject)
+        self.subjects.get(subject as usize).is_some_and(|has| *has)
     }
 }
 
@@ -105,9 +120,10 @@ fn scoring_place(subject: SubjectKind, kind: EventKind, service: Service, is_fam
         + usize::from(is_familiar)
 }
 
-/// The answers of [`Rules::scoring`], by [`scoring_place`].
-fn scoring_table(policy: &Policy) -> Vec<SmallVec<[u16; 4]>> {
+/// The places of all answers of [`Rules::scoring`], by [`scoring_place`], and the rules there.
+fn scoring_table(policy: &Policy) -> (Vec<Range<u32>>, Vec<u32>) {
     let mut table = Vec::new();
+    let mut places: Vec<u32> = Vec::new();
     for subject in SUBJECTS {
         for kind in EventKind::ALL {
             for service in Service::ALL {
@@ -121,12 +137,14 @@ fn scoring_table(policy: &Policy) -> Vec<SmallVec<[u16; 4]>> {
                                 || !kind.is_login_failure())
                     };
                     let rules = policy.rules.iter().enumerate().filter(|(_, rule)| scores(rule));
-                    table.push(rules.filter_map(|(index, _)| u16::try_from(index).ok()).collect());
+                    let start = places.len() as u32;
+                    places.extend(rules.map(|(index, _)| index as u32));
+                    table.push(start..places.len() as u32);
                 }
             }
         }
     }
-    table
+    (table, places)
 }
 
 fn entries_needed(rule: &Rule) -> u32 {

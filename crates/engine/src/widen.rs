@@ -18,11 +18,12 @@ impl Engine {
     /// Blocks the client's wider network if enough of its addresses have failed. Addresses that people sign in from
     /// are left alone.
     pub(crate) fn consider_widening(&mut self, seen: Seen<'_>, out: &mut Vec<Decision>) {
-        let Some(policy) = self.rules.policy.widen.clone() else { return };
+        let Some(policy) = &self.rules.policy.widen else { return };
         let members = self.by_network.of(seen.place.neighbourhood);
         if members.len() < policy.addresses as usize {
             return;
         }
+        let policy = policy.clone();
         let net = network_of(seen.place.client, policy.ipv4_prefix, policy.ipv6_prefix);
         let start = self.now.before(policy.period).millis();
         let mut addresses = 0;

@@ -11,7 +11,8 @@ use fairban_types::{Event, EventKind, Time, Witness};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::hash::{AccountId, address_bits, lower, mix, table_bytes, text, text_of};
+use crate::hash::{AccountId, address_bits, blend, lower, mix, table_bytes, text};
+use crate::prepared::{self, Prepared};
 
 /// How long after the first telling of a session the second may come: Dovecot ends an idle session after three minutes.
 const SESSION_WAIT: Duration = Duration::from_secs(300);
@@ -71,7 +72,7 @@ impl Witnesses {
     }
 
     /// How many of the event's tries were not told before.
-    pub(crate) fn fresh(&mut self, event: &Event<'_>, account: AccountId) -> u32 {
+    pub(crate) fn fresh(&mut self, event: &Event<'_>, prepared: Prepared) -> u32 {
         if event.kind == EventKind::LoginSucceeded {
             if event.witness == Witness::Report {
                 self.hears_reports = true;
@@ -81,40 +82,53 @@ impl Witnesses {
         if !event.kind.is_login_outcome() {
             return event.count;
         }
-        let bits = address_bits(event.client, 32, 128);
-        if let Some(session) = event.session.as_deref().filter(|session| !session.is_empty()) {
-            return self.fresh_try(text_of(bits, session), SESSION_WAIT, event, account);
+        if prepared.session != 0 {
+            return self.fresh_try(prepared.session, SESSION_WAIT, event, prepared);
         }
+        let bits = address_bits(event.client, 32, 128);
         let is_report = event.witness == Witness::Report;
         self.hears_reports |= is_report;
-        let of_client = mix(&[(bits >> 64) as u64, bits as u64]);
-        let name = event.account.as_deref().filter(|_| self.hears_reports && account != 0);
-        let Some(name) = name else { return self.fresh_try(of_client, CLIENT_WAIT, event, account) };
+        let of_client = client_key(bits);
+        let name = event.account.as_deref().filter(|_| self.hears_reports && prepared.account != 0);
+        let Some(name) = name else { return self.fresh_try(of_client, CLIENT_WAIT, event, prepared) };
         let of_account = mix(&[(bits >> 64) as u64, bits as u64, local_part(name)]);
-        let fresh = self.fresh_try(of_account, CLIENT_WAIT, event, account);
+        let fresh = self.fresh_try(of_account, CLIENT_WAIT, event, prepared);
         // For lines that do not say whose password was wrong, and those before the first report.
-        if is_report { fresh.min(self.fresh_try(of_client, CLIENT_WAIT, event, account)) } else { fresh }
+        if is_report { fresh.min(self.fresh_try(of_client, CLIENT_WAIT, event, prepared)) } else { fresh }
     }
 
-    fn fresh_try(&mut self, key: u64, wait: Duration, event: &Event<'_>, account: AccountId) -> u32 {
-        let known = self.tallies.get(&key).copied().filter(|tally| event.time.since(tally.last) <= wait);
-        let mut tally = known.unwrap_or(Tally::new(event.time));
+    fn fresh_try(&mut self, key: u64, wait: Duration, event: &Event<'_>, prepared: Prepared) -> u32 {
+        let mut tally = Tally::new(event.time);
+        let known = self.tallies.get_mut(&key);
+        let is_known = known.is_some();
+        let tally = match known {
+            Some(known) => {
+                if event.time.since(known.last) > wait {
+                    *known = tally;
+                }
+                known
+            }
+            None => &mut tally,
+        };
         let fresh = match &event.witness {
             Witness::Frontend => tally.hear(Teller::Frontend, event.count),
-            Witness::Backend(driver) => tally.hear_backend(text(driver, 1), account, event.time, event.count),
+            Witness::Backend(_) => tally.hear_backend(prepared.driver, prepared.account, event.time, event.count),
             Witness::Report => tally.hear(Teller::Report, event.count),
         };
         tally.last = tally.last.max(event.time);
-        self.remember(key, tally, event.time);
+        if !is_known {
+            let tally = *tally;
+            self.remember(key, tally, event.time);
+        }
         fresh
     }
 
     /// A success is told by a report and, some time before or after, by a log; Postfix tells it with each message.
     fn fresh_success(&mut self, event: &Event<'_>) -> u32 {
-        let bits = address_bits(event.client, 32, 128);
-        let (key, wait) = match event.session.as_deref() {
-            Some(session) if !session.is_empty() => (text_of(bits, session), SESSION_WAIT),
-            _ => {
+        let (key, wait) = match prepared::session(event) {
+            Some(session) => (session, SESSION_WAIT),
+            None => {
+                let bits = address_bits(event.client, 32, 128);
                 let name = local_part(event.account.as_deref().unwrap_or_default());
                 (mix(&[(bits >> 64) as u64, bits as u64, name]), CLIENT_WAIT)
             }
@@ -150,6 +164,11 @@ impl Witnesses {
 
 /// Keeps the keys of successes apart.
 const SUCCESS: u64 = 1;
+
+/// A client by its address alone.
+fn client_key(bits: u128) -> u64 {
+    blend(blend(0, (bits >> 64) as u64), bits as u64)
+}
 
 /// How far two moments are from each other.
 fn apart(one: Time, other: Time) -> Duration {
@@ -197,6 +216,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Engine;
     use crate::hash;
     use fairban_types::Service;
 
@@ -212,7 +232,10 @@ mod tests {
 
     fn told(events: &[Event<'static>]) -> Vec<u32> {
         let mut witnesses = Witnesses::new(1 << 20);
-        events.iter().map(|event| witnesses.fresh(event, hash::account("alice"))).collect()
+        events
+            .iter()
+            .map(|event| witnesses.fresh(event, Prepared { account: hash::account("alice"), ..Engine::prepare(event) }))
+            .collect()
     }
 
     fn auth(driver: &'static str) -> Witness<'static> {
@@ -266,8 +289,7 @@ mod tests {
 
     fn told_of(events: &[Event<'static>]) -> Vec<u32> {
         let mut witnesses = Witnesses::new(1 << 20);
-        let account = |event: &Event<'_>| event.account.as_deref().map_or(0, hash::account);
-        events.iter().map(|event| witnesses.fresh(event, account(event))).collect()
+        events.iter().map(|event| witnesses.fresh(event, Engine::prepare(event))).collect()
     }
 
     /// When, what, who tells it, of whom, and how many of it are fresh.

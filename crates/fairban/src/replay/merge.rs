@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use fairban_engine::Engine;
 use fairban_types::Event;
 use indicatif::ProgressBar;
 
@@ -46,7 +47,7 @@ pub(super) fn several(logs: Vec<Log>, replay: &mut Replay, progress: &ProgressBa
         replay.summary.defects += defects;
         let next = logs.iter_mut().filter(|ahead| !ahead.events.is_empty()).min_by_key(|ahead| ahead.events[0].time);
         let Some(event) = next.and_then(|ahead| ahead.events.pop_front()) else { return Ok(lines) };
-        replay.step(&event)?;
+        replay.step(&event, Engine::prepare(&event))?;
         progress.set_position(logs.iter().map(|ahead| ahead.log.read).sum());
     }
 }

@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use fairban_engine::{Engine, Outcome};
+use fairban_engine::{Engine, Outcome, Prepared};
 use fairban_types::{Decision, Event, Time};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -27,9 +27,9 @@ pub(crate) struct Replay {
 }
 
 impl Replay {
-    fn step(&mut self, event: &Event<'_>) -> anyhow::Result<()> {
+    fn step(&mut self, event: &Event<'_>, prepared: Prepared) -> anyhow::Result<()> {
         self.now = self.now.max(event.time);
-        let outcome = self.engine.step(self.now, event, &mut self.decisions);
+        let outcome = self.engine.step_prepared(self.now, event, prepared, &mut self.decisions);
         if outcome != Outcome::Noted || event.kind.is_login_outcome() {
             self.summary.event(event, outcome);
         } else {
@@ -72,6 +72,8 @@ pub(crate) fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     replay.summary.finish(lines, started.elapsed(), replay.engine.standing_len(), replay.now);
     replay.output.summary(&replay.summary)?;
     replay.output.flush()?;
+    // The program ends: giving back every piece of memory would only take time.
+    std::mem::forget(replay);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,6 +3,7 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
+use fairban_engine::{Engine, Prepared};
 use fairban_parse::{Counts, Outcome};
 use fairban_types::Event;
 use indicatif::ProgressBar;
@@ -20,6 +21,8 @@ const BATCHES_AHEAD: usize = 8;
 #[derive(Default)]
 struct Batch<'b> {
     events: Vec<Event<'b>>,
+    /// What is known of each event without the engine.
+    prepared: Vec<Prepared>,
     counts: Counts,
     /// Bytes of the log read up to here.
     read: u64,
@@ -40,8 +43,8 @@ impl<'b> Batch<'b> {
 pub(super) fn run(log: &mut Log, replay: &mut Replay, progress: &ProgressBar) -> anyhow::Result<u64> {
     let mut lines = 0;
     let mut decide = |batch: Batch<'_>| {
-        for event in &batch.events {
-            replay.step(event)?;
+        for (event, prepared) in batch.events.iter().zip(batch.prepared) {
+            replay.step(event, prepared)?;
         }
         lines += batch.counts.lines;
         replay.summary.defects += batch.counts.defects;
@@ -91,6 +94,7 @@ fn parse<'b>(
             Ok(text) => batch.counts = log.parser.parse_text(text, &log.context, &mut batch.events),
             Err(_) => each(piece).for_each(|line| batch.add(log.parser.parse(line, &log.context))),
         }
+        batch.prepared = batch.events.iter().map(Engine::prepare).collect();
         likely = batch.events.len() + batch.events.len() / 4;
         if !hand_on(batch)? {
             break;
