@@ -320,6 +320,15 @@ impl Core {
         if config.postfix != self.config.postfix {
             needs_restart.push("[postfix]");
         }
+        if config.explain != self.config.explain {
+            needs_restart.push("[explain]");
+        }
+        if config.portal != self.config.portal {
+            needs_restart.push("[portal]");
+        }
+        if config.notices != self.config.notices {
+            needs_restart.push("[notices]");
+        }
         self.config = config;
         Ok(needs_restart)
     }
