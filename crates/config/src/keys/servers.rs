@@ -107,7 +107,7 @@ fn send() -> Section<Config> {
             Absent::Is("[]"),
             "[\"example.test\"]",
             "the domains whose accounts sign in by their local part alone: a block of `bob@example.test` is one of the \
-             account `bob` too",
+             account `bob` too. While the list is empty, a block of any address is one of the account with its local part",
             |config, domains| config.policy.send.local_domains = domains,
         )
 }

@@ -22,6 +22,8 @@ use crate::control::{Reply, Request, server};
 
 /// Lines that one commit may hold: more is a longer wait for who comes next.
 const LINES_PER_COMMIT: usize = 8192;
+/// So many files and connections at once are enough.
+const FILES_MAX: u64 = 1 << 16;
 /// How often it is written down that a mail server asks.
 const ASKED_EVERY: Duration = Duration::from_secs(3600);
 /// How long it is remembered what an account usually sends, after it has sent nothing.
@@ -65,6 +67,7 @@ struct Inbox {
 /// Runs until told to stop.
 pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Result<()> {
     super::started();
+    raise_file_limit();
     // Caught from the first moment: whoever reloads or stops a daemon that just starts must not kill it.
     let [hangup, terminate, interrupt] = [SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt()];
     let (hangup, terminate, interrupt) = (signal(hangup)?, signal(terminate)?, signal(interrupt)?);
@@ -107,6 +110,17 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     tracing::info!("ended; blocks stay in the kernel until their time is over");
     daemon.core.store.close(now())?;
     Ok(())
+}
+
+/// Each connection takes a file descriptor; the usual limit of 1,024 is lower than what the servers may take.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && now < most
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most.min(FILES_MAX), most)
+    {
+        tracing::warn!(%error, "no more than {now} files and connections at once");
+    }
 }
 
 async fn pass_on(mut feed: tokio::sync::broadcast::Receiver<Told>, onlooker: Onlooker) {
