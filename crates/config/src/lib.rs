@@ -25,6 +25,6 @@ pub use profile::profile_names;
 pub use reference::reference;
 pub use remark::{Place, Problem, Problems, Remark, Warning};
 pub use settings::{
-    Config, Control, Dovecot, Enforce, EnforceMode, Fleet, Listen, Messages, Node, OnBlock, Portal, Postfix, Secret,
-    SendConfig, SourceConfig, StoreConfig, SyslogListen, Web,
+    Config, Control, Dovecot, Enforce, EnforceMode, Explain, Fleet, ForwardHeader, LinkSettings, Listen, MailSecurity, Messages,
+    Node, Notices, OnBlock, Portal, PortalImap, PortalLift, Postfix, Secret, SendConfig, SourceConfig, StoreConfig, SyslogListen, Web,
 };

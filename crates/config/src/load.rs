@@ -12,7 +12,7 @@ use crate::profile::{self, profile_names};
 use crate::reader::{Reader, shown};
 use crate::remark::{Place, Problem, Problems};
 use crate::settings::{
-    Config, Control, Dovecot, Enforce, Fleet, Messages, Node, Portal, Postfix, SendConfig, StoreConfig, Web,
+    Config, Control, Dovecot, Enforce, Explain, Fleet, Messages, Node, Notices, Portal, Postfix, SendConfig, StoreConfig, Web,
 };
 use crate::tree::{self, Table, Value};
 
@@ -179,8 +179,10 @@ fn blank(origin: Origin) -> Config {
         messages: Messages::default(),
         dovecot: Dovecot::default(),
         postfix: Postfix::default(),
+        explain: Explain::default(),
         web: Web::default(),
         portal: Portal::default(),
+        notices: Notices::default(),
         fleet: Fleet::default(),
         warnings: Vec::new(),
         origin,

@@ -100,6 +100,15 @@ impl<T: 'static> Section<T> {
         self
     }
 
+    /// The same with the keys of a part of it.
+    pub(crate) fn with<U: 'static>(mut self, section: Section<U>, of: fn(&mut T) -> &mut U) -> Self {
+        for Key { row, read } in section.keys {
+            let read: Read<T> = Box::new(move |into, item, reader| read(of(into), item, reader));
+            self.keys.push(Key { row, read });
+        }
+        self
+    }
+
     /// The same with a table below it.
     pub(crate) fn table<U: 'static>(self, name: &'static str, section: Section<U>, of: fn(&mut T) -> &mut U) -> Self {
         let outlines = section.outlines();

@@ -1,9 +1,10 @@
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use fairban_types::{CustomFormat, Policy};
+use ipnet::IpNet;
 
 use crate::Warning;
 use crate::load::Origin;
@@ -35,10 +36,14 @@ pub struct Config {
     pub dovecot: Dovecot,
     /// Postfix's policy delegation.
     pub postfix: Postfix,
+    /// The explainer.
+    pub explain: Explain,
     /// The admin interface.
     pub web: Web,
     /// The self-service portal.
     pub portal: Portal,
+    /// Mail about releases.
+    pub notices: Notices,
     /// The fleet.
     pub fleet: Fleet,
     /// What the operator should know; also what is understood but cannot be acted on by this version.
@@ -192,6 +197,25 @@ pub enum OnBlock {
     Reject,
 }
 
+/// The explainer, which tells blocked clients why.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Explain {
+    /// Whether there is one.
+    pub enabled: bool,
+    /// Where it listens, on every address.
+    pub port: u16,
+    /// A PEM file with the certificate for TLS; `None`: it has no TLS.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's key. There if the certificate is.
+    pub key: Option<PathBuf>,
+    /// So many connections of one address are explained in a minute, and no more.
+    pub connections_per_minute: u32,
+    /// The tags of the languages (RFC 5646), the most important first.
+    pub languages: Vec<&'static str>,
+    /// By which it greets; `None`: the host's name.
+    pub name: Option<String>,
+}
+
 /// The admin interface.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Web {
@@ -204,6 +228,155 @@ pub struct Web {
 pub struct Portal {
     /// Where it listens; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+    /// The address that people type.
+    pub url: Option<String>,
+    /// A PEM file with its certificate; `None`: plain HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's key. There if the certificate is.
+    pub tls_key: Option<PathBuf>,
+    /// The reverse proxies whose word on the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they write it.
+    pub forward_header: ForwardHeader,
+    /// What the operator calls the service.
+    pub brand: Option<String>,
+    /// Whom people turn to.
+    pub contact: Option<String>,
+    /// Where people change their password.
+    pub password_url: Option<String>,
+    /// The domain of accounts without one.
+    pub default_domain: Option<String>,
+    /// The language for browsers that ask for none that there is.
+    pub language: String,
+    /// A folder with more message catalogues.
+    pub catalogues: Option<PathBuf>,
+    /// The time zone of times on pages; `None`: the machine's.
+    pub time_zone: Option<String>,
+    /// The mail server that checks passwords.
+    pub imap: PortalImap,
+    /// Signed links from a hosting panel.
+    pub links: LinkSettings,
+    /// How often owners may lift blocks.
+    pub lift: PortalLift,
+}
+
+/// The header in which a reverse proxy tells the client's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ForwardHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+/// How a connection to a mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// TLS from the first byte.
+    Tls,
+    /// TLS after `STARTTLS`.
+    StartTls,
+    /// Not at all.
+    Plain,
+}
+
+/// The mail server that checks passwords for the portal.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct PortalImap {
+    /// Whether people sign in by password.
+    pub enabled: bool,
+    /// Its name or address.
+    pub host: String,
+    /// Its port, if that is not the usual one; see [`PortalImap::port`].
+    pub port: Option<u16>,
+    /// How the connection is protected, if that was said; see [`PortalImap::security`].
+    pub security: Option<MailSecurity>,
+    /// The name that its certificate must have; `None`: the host.
+    pub name: Option<String>,
+    /// A PEM file of authorities; `None`: the system's.
+    pub authority: Option<PathBuf>,
+}
+
+impl PortalImap {
+    /// How the connection is protected.
+    pub fn security(&self) -> MailSecurity {
+        let is_here = is_loopback(&self.host);
+        self.security.unwrap_or(if is_here { MailSecurity::Plain } else { MailSecurity::Tls })
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(if self.security() == MailSecurity::Tls { 993 } else { 143 })
+    }
+}
+
+/// Signed links from a hosting panel; at most one of the keys is set.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LinkSettings {
+    /// A file with the shared secret (HS256).
+    pub secret: Option<PathBuf>,
+    /// A PEM file with an Ed25519 public key (EdDSA).
+    pub public_key: Option<PathBuf>,
+    /// The audience that links must be meant for.
+    pub audience: String,
+    /// The longest life of a link.
+    pub lifetime: Duration,
+}
+
+/// How often owners may lift blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct PortalLift {
+    /// So many releases by one account,
+    pub per_account: u32,
+    /// so many of one address,
+    pub per_address: u32,
+    /// in so long.
+    pub period: Duration,
+}
+
+/// Mail about releases.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Notices {
+    /// The relay that sends it; `None`: there is none.
+    pub relay: Option<String>,
+    /// Its port, if that is not the usual one; see [`Notices::port`].
+    pub port: Option<u16>,
+    /// How the connection is protected, if that was said; see [`Notices::security`].
+    pub security: Option<MailSecurity>,
+    /// A PEM file of the authority that signed its certificate; `None`: the system's.
+    pub authority: Option<PathBuf>,
+    /// As whom to sign in there. With it goes the next.
+    pub user: Option<String>,
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
+    /// The sender. There if the relay is.
+    pub from: Option<String>,
+    /// The administrator, if they want to be told.
+    pub administrator: Option<String>,
+    /// Whether owners are told.
+    pub to_owner: bool,
+}
+
+impl Notices {
+    /// How the connection is protected.
+    pub fn security(&self) -> MailSecurity {
+        let is_here = self.relay.as_deref().is_some_and(is_loopback);
+        self.security.unwrap_or(if is_here { MailSecurity::Plain } else { MailSecurity::StartTls })
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.security() {
+            MailSecurity::Tls => 465,
+            MailSecurity::StartTls => 587,
+            MailSecurity::Plain => 25,
+        })
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The fleet.

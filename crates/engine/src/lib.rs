@@ -15,6 +15,7 @@ mod guard;
 mod habit;
 mod hash;
 mod ladder;
+mod let_out;
 mod manual;
 mod members;
 mod networks;

@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// Forgets every score inside the network.
-    fn forget_inside(&mut self, net: IpNet) {
+    pub(crate) fn forget_inside(&mut self, net: IpNet) {
         let of_one_subject = self.subject_net(net.addr()).contains(&net);
         let slots = if of_one_subject {
             self.records.find(hash::subject_bits(net.addr(), self.rules.policy.address)).into_iter().collect()

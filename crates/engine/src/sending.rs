@@ -18,6 +18,8 @@ enum Name<'a> {
     Zone(&'a str),
     Account(&'a str),
     Helo(&'a str),
+    /// What stands before the `@` of an address.
+    Local(&'a str),
 }
 
 /// Keeps these hashes apart from others.
@@ -31,6 +33,7 @@ impl Name<'_> {
             Name::Zone(name) => (name, 2),
             Name::Account(name) => (name, 3),
             Name::Helo(name) => (name, 4),
+            Name::Local(name) => (name, 5),
         };
         hash::text(name, SENDING | kind << 2 | direction as u64)
     }
@@ -46,6 +49,13 @@ pub(crate) fn key(sending: &Sending) -> u64 {
         Sender::Helo(name) => Name::Helo(name),
     };
     name.key(sending.direction)
+}
+
+/// The key by which the send block of an address is found of which only the local part is known.
+pub(crate) fn local_key(sending: &Sending) -> Option<u64> {
+    let Sender::Address(address) = &sending.sender else { return None };
+    let (local, _) = address.rsplit_once('@')?;
+    Some(Name::Local(local).key(sending.direction))
 }
 
 /// From clients that did not sign in.
@@ -106,7 +116,11 @@ struct Search<'e> {
 impl<'e> Search<'e> {
     fn find(&self, name: Name<'_>) -> Option<&'e Held> {
         let held = self.directions.iter().filter_map(|direction| self.engine.standing.sending(name.key(*direction)));
-        held.into_iter().find(|held| held.is_in_force(self.now) && held.effect != Effect::Observe)
+        held.into_iter().find(|held| self.is_in_force(held))
+    }
+
+    fn is_in_force(&self, held: &Held) -> bool {
+        held.is_in_force(self.now) && held.effect != Effect::Observe
     }
 
     /// By the account's name, with and without a detail, with and without a local domain.
@@ -137,10 +151,23 @@ impl<'e> Search<'e> {
             return self.mailbox(&Mailbox::parse(account)?);
         }
         let domains = &self.engine.rules.policy.send.local_domains;
+        if domains.is_empty() {
+            return self.of_any_domain(account);
+        }
         domains.iter().find_map(|domain| {
             let mailbox = Mailbox::parse(&format!("{account}@{domain}"))?;
             // Of several domains, it cannot be told whose the account is.
             if domains.len() == 1 { self.mailbox(&mailbox) } else { self.address(&mailbox) }
+        })
+    }
+
+    /// Where nobody said which domains are local, an address with the account's name is taken to be its own.
+    fn of_any_domain(&self, account: &str) -> Option<&'e Held> {
+        let account = hash::lower(account);
+        let plain = without_detail(&account, &self.engine.rules.policy.send.recipient_delimiters);
+        [Some(&*account), plain].into_iter().flatten().find_map(|local| {
+            let keys = self.directions.iter().map(|direction| Name::Local(local).key(*direction));
+            keys.flat_map(|key| self.engine.standing.sendings_of(key)).find(|held| self.is_in_force(held))
         })
     }
 

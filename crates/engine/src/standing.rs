@@ -9,7 +9,9 @@ use std::time::Duration;
 use fairban_types::{Code, Diagnosis, Effect, Evidence, Origin, Refused, Sending, Subject, SubjectKind, Time, single};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use ipnet::IpNet;
+use smallvec::SmallVec;
 
 use crate::hash::{self, AccountId, table_bytes};
 use crate::networks::Networks;
@@ -105,6 +107,8 @@ pub(crate) struct Standing {
     accounts: HashMap<AccountId, Named, RandomState>,
     pairs: HashMap<(AccountId, IpNet), Named, RandomState>,
     sendings: HashMap<u64, SendBlock, RandomState>,
+    /// The keys of send blocks of addresses, by the key of their local part.
+    locals: HashMap<u64, SmallVec<[u64; 1]>, RandomState>,
     ends: BinaryHeap<Reverse<(Time, Place)>>,
     never: Networks<()>,
 }
@@ -161,6 +165,11 @@ impl Standing {
         self.sendings.get(&key).map(|block| &block.held)
     }
 
+    /// The send blocks of addresses with this local part, by [`sending::local_key`].
+    pub(crate) fn sendings_of(&self, local: u64) -> impl Iterator<Item = &Held> {
+        self.locals.get(&local).into_iter().flatten().filter_map(|key| self.sending(*key))
+    }
+
     /// Whether no send block is in force.
     pub(crate) fn has_no_sendings(&self) -> bool {
         self.sendings.is_empty()
@@ -205,7 +214,11 @@ impl Standing {
             }
             Place::Sending(key) => {
                 if let Subject::Sending(sending) = subject {
-                    self.sendings.insert(key, SendBlock { sending: sending.clone(), held });
+                    if self.sendings.insert(key, SendBlock { sending: sending.clone(), held }).is_none()
+                        && let Some(local) = sending::local_key(sending)
+                    {
+                        self.locals.entry(local).or_default().push(key);
+                    }
                 }
             }
         }
@@ -229,7 +242,16 @@ impl Standing {
                 self.pairs.remove(&(account, net)).map(|named| (Subject::Pair(named.name.into(), net), named.held))
             }
             Place::Sending(key) => {
-                self.sendings.remove(&key).map(|block| (Subject::Sending(block.sending), block.held))
+                let block = self.sendings.remove(&key)?;
+                if let Some(local) = sending::local_key(&block.sending)
+                    && let Entry::Occupied(mut keys) = self.locals.entry(local)
+                {
+                    keys.get_mut().retain(|of| *of != key);
+                    if keys.get().is_empty() {
+                        keys.remove();
+                    }
+                }
+                Some((Subject::Sending(block.sending), block.held))
             }
         }
     }
@@ -291,6 +313,7 @@ impl Standing {
             + self.networks.bytes()
             + table_bytes::<(AccountId, IpNet, Named)>(self.accounts.len() + self.pairs.len())
             + table_bytes::<(u64, SendBlock)>(self.sendings.len())
+            + table_bytes::<(u64, SmallVec<[u64; 1]>)>(self.locals.len())
             + self.ends.capacity() * size_of::<(Time, Place)>()
     }
 }

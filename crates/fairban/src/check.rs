@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use fairban_config::{Config, Control, EnforceMode};
-use fairban_enforce::Nftables;
+use fairban_enforce::{Explain, Nftables};
 use fairban_parse::Formats;
 use fairban_sources::{SourceSpec, probe};
 
@@ -69,6 +69,7 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     sources(&config, &mut report);
     folder(&config.store.path, "[store] path", &mut report);
     control(&config.control, &mut report);
+    explainer(&config, &mut report);
     kernel(&config, &mut report);
     report.write()?;
     Ok(if report.problems == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -132,11 +133,30 @@ fn folder(path: &Path, key: &str, report: &mut Report) {
     }
 }
 
+fn explainer(config: &Config, report: &mut Report) {
+    let Some(certificate) = crate::daemon::explainer_certificate(config) else { return };
+    match certificate.check() {
+        Ok(()) => report.good("[explain] certificate and key can be read and belong together"),
+        Err(error) => report.bad(&format!("[explain] certificate: {error}")),
+    }
+}
+
 fn kernel(config: &Config, report: &mut Report) {
     if config.enforce.mode == EnforceMode::Observe {
         return report.note("[enforce] mode is observe: blocks are recorded, nothing is dropped");
     }
-    match Nftables::open(crate::daemon::layout(&config.enforce)) {
+    let layout = crate::daemon::layout(&config.enforce);
+    if config.explain.enabled {
+        let (port, per_minute) = (config.explain.port, config.explain.connections_per_minute);
+        match crate::daemon::open_explaining(layout.clone(), Explain { port, per_minute }) {
+            Ok(_) => {
+                report.good("the kernel can redirect blocked clients to the explainer");
+                report.note(&format!("a firewall of your own must accept what was redirected to TCP port {port}"));
+            }
+            Err(error) => report.bad(&format!("[explain]: {error}; blocked clients would be dropped")),
+        }
+    }
+    match Nftables::open(layout) {
         Ok(_) => report.good("the kernel can be told whom to block"),
         Err(error) => report.bad(&format!("[enforce] mode: {error}; the daemon would go on in observe")),
     }

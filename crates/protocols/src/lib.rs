@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod auth_policy;
+mod clock;
 mod complaints;
 mod counters;
 mod error;

@@ -1,14 +1,15 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
-
 use crate::Limits;
+use crate::clock::Clock;
 
-/// What is known of how a connection is used. Its number is one more than that of the connection before. Times are milliseconds since the server began, plus one; zero is never.
+/// What is known of how a connection is used. Its number is one more than that of the connection before. Times are those
+/// of the server's clock; zero is never.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    epoch: Instant,
+    clock: Arc<Clock>,
     number: u64,
     opened: u64,
     /// When the first byte of the request came that is not answered yet.
@@ -30,21 +31,21 @@ pub(crate) enum Claim {
 }
 
 impl Peer {
-    pub(crate) fn new(epoch: Instant, number: u64) -> Self {
-        let opened = since(epoch);
-        Peer { epoch, number, opened, began: 0.into(), rested: 0.into(), answered: false.into() }
+    pub(crate) fn new(clock: Arc<Clock>, number: u64) -> Self {
+        let opened = clock.elapsed();
+        Peer { clock, number, opened, began: 0.into(), rested: 0.into(), answered: false.into() }
     }
 
     /// Bytes of a request are here.
     pub(crate) fn begin(&self) {
         if self.began.load(Ordering::Relaxed) == 0 {
-            self.began.store(since(self.epoch), Ordering::Relaxed);
+            self.began.store(self.clock.elapsed(), Ordering::Relaxed);
         }
     }
 
     /// Every request is answered, and the answers are on their way.
     pub(crate) fn rest(&self) {
-        self.rested.store(since(self.epoch), Ordering::Relaxed);
+        self.rested.store(self.clock.elapsed(), Ordering::Relaxed);
         self.began.store(0, Ordering::Relaxed);
     }
 
@@ -55,7 +56,9 @@ impl Peer {
 
     /// All that there was to send is sent.
     pub(crate) fn sent(&self) {
-        if self.answered.swap(false, Ordering::Relaxed) {
+        // Only the connection itself writes this.
+        if self.answered.load(Ordering::Relaxed) {
+            self.answered.store(false, Ordering::Relaxed);
             self.rest();
         }
     }
@@ -71,30 +74,23 @@ impl Peer {
     }
 
     /// Until when something has to happen.
-    fn due(&self, limits: &Limits) -> Instant {
+    fn due(&self, limits: &Limits) -> u64 {
         let (from, time) = match (self.began.load(Ordering::Relaxed), self.rested.load(Ordering::Relaxed)) {
             (0, 0) => (self.opened, limits.request_time),
             (0, rested) => (rested, limits.idle_time),
             (began, _) => (began, limits.request_time),
         };
-        self.epoch + Duration::from_millis(from) + time
+        from.saturating_add(millis(time))
     }
 
-    /// Waits until the peer has taken too long.
-    pub(crate) async fn overdue(&self, limits: &Limits) {
-        loop {
-            let (now, due) = (Instant::now(), self.due(limits));
-            if due <= now {
-                return;
-            }
-            // A request that begins meanwhile is due sooner than the end of the rest, but not sooner than this.
-            sleep_until(due.min(now + limits.request_time)).await;
-        }
+    /// Whether the peer has taken too long, with a clock that ticks this often: never too early.
+    pub(crate) fn is_overdue(&self, limits: &Limits, tick: Duration) -> bool {
+        self.clock.elapsed() > self.due(limits).saturating_add(millis(tick))
     }
 }
 
-fn since(epoch: Instant) -> u64 {
-    u64::try_from(epoch.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -103,7 +99,7 @@ mod tests {
 
     #[test]
     fn who_never_asked_makes_room_first_and_who_asks_last() {
-        let peer = Peer::new(Instant::now(), 7);
+        let peer = Peer::new(Arc::new(Clock::new()), 7);
         assert_eq!(peer.claim(), (Claim::NeverAsked, 7));
         peer.begin();
         assert_eq!(peer.claim(), (Claim::NeverAsked, 7), "a request that never ends is none");
@@ -119,17 +115,20 @@ mod tests {
 
     #[test]
     fn what_is_due_when() {
-        let epoch = Instant::now();
         let limits =
             Limits { request_time: Duration::from_secs(10), idle_time: Duration::from_secs(60), ..Limits::default() };
-        let peer = Peer { epoch, number: 0, opened: 5, began: 0.into(), rested: 0.into(), answered: false.into() };
+        let peer = Peer { opened: 5, ..Peer::new(Arc::new(Clock::new()), 0) };
         let due = |began: u64, rested: u64| {
             peer.began.store(began, Ordering::Relaxed);
             peer.rested.store(rested, Ordering::Relaxed);
-            peer.due(&limits).duration_since(epoch)
+            peer.due(&limits)
         };
-        assert_eq!(due(0, 0), Duration::from_millis(10_005), "the first request, from connecting on");
-        assert_eq!(due(0, 7), Duration::from_millis(60_007));
-        assert_eq!(due(9, 7), Duration::from_millis(10_009), "a request, from its first byte on");
+        assert_eq!(due(0, 0), 10_005, "the first request, from connecting on");
+        assert_eq!(due(0, 7), 60_007);
+        assert_eq!(due(9, 7), 10_009, "a request, from its first byte on");
+        assert!(!peer.is_overdue(&limits, Duration::from_secs(1)));
+        let none = Limits { request_time: Duration::ZERO, ..limits };
+        let peer = Peer { opened: 0, ..Peer::new(Arc::new(Clock::new()), 0) };
+        assert!(peer.is_overdue(&none, Duration::ZERO) && !peer.is_overdue(&none, Duration::from_secs(600)));
     }
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::{AbortHandle, Id, JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::clock::Clock;
 use crate::complaints::Complaints;
 use crate::counters::{Tally, count};
 use crate::listen::Accept;
@@ -69,11 +70,13 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tally: Arc<Tally>,
     pub(crate) complaints: Complaints,
+    pub(crate) clock: Arc<Clock>,
 }
 
 impl Shared {
     pub(crate) fn new(server: &'static str, limits: Limits) -> Arc<Self> {
-        Arc::new(Shared { limits, tally: Arc::default(), complaints: Complaints::new(server) })
+        let clock = Arc::new(Clock::new());
+        Arc::new(Shared { limits, tally: Arc::default(), complaints: Complaints::new(server), clock })
     }
 }
 
@@ -85,21 +88,22 @@ pub(crate) fn start<A: Accept, H: Serve>(
     shared: Arc<Shared>,
 ) -> Running {
     let tally = shared.tally.clone();
-    let reception =
-        Reception { handler: Arc::new(handler), shared, epoch: Instant::now(), admitted: 0, places: Places::default() };
+    let reception = Reception { handler: Arc::new(handler), shared, admitted: 0, places: Places::default() };
     Running { task: tokio::spawn(reception.run(listener)), tally, address }
 }
 
 struct Reception<H> {
     handler: Arc<H>,
     shared: Arc<Shared>,
-    epoch: Instant,
     admitted: u64,
     places: Places,
 }
 
 impl<H: Serve> Reception<H> {
     async fn run<A: Accept>(mut self, listener: A) {
+        let tick = tick(&self.shared.limits);
+        let mut ticks = interval(tick);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -116,6 +120,10 @@ impl<H: Serve> Reception<H> {
                     self.places.taken.remove(&id);
                     self.shared.tally.connections.fetch_sub(1, Ordering::Relaxed);
                 }
+                _ = ticks.tick(), if !self.places.taken.is_empty() => {
+                    self.shared.clock.tick();
+                    self.hang_up_on_the_overdue(tick);
+                }
             }
         }
     }
@@ -125,17 +133,23 @@ impl<H: Serve> Reception<H> {
             self.shared.complaints.say("too many connections: one is closed for each new one", &"the limit is reached");
             self.make_room();
         }
+        // It may have stood still while nobody was here.
+        self.shared.clock.tick();
         self.admitted += 1;
-        let peer = Arc::new(Peer::new(self.epoch, self.admitted));
-        let (handler, shared, known) = (self.handler.clone(), self.shared.clone(), peer.clone());
-        count(&shared.tally.connections);
-        let task = self.places.tasks.spawn(async move {
-            tokio::select! {
-                () = handler.serve(stream, &peer) => {}
-                () = peer.overdue(&shared.limits) => count(&shared.tally.limited),
-            }
-        });
+        let peer = Arc::new(Peer::new(self.shared.clock.clone(), self.admitted));
+        let (handler, known) = (self.handler.clone(), peer.clone());
+        count(&self.shared.tally.connections);
+        let task = self.places.tasks.spawn(async move { handler.serve(stream, &peer).await });
         self.places.taken.insert(task.id(), (known, task));
+    }
+
+    /// Looks at all at once: a timer for each would cost each request more than all of this together.
+    fn hang_up_on_the_overdue(&mut self, tick: Duration) {
+        let Shared { limits, tally, .. } = &*self.shared;
+        for (_, (_, task)) in self.places.taken.extract_if(|_, (peer, _)| peer.is_overdue(limits, tick)) {
+            task.abort();
+            count(&tally.limited);
+        }
     }
 
     /// Closes the connection that may be closed first. `false`: there is none.
@@ -146,6 +160,12 @@ impl<H: Serve> Reception<H> {
         count(&self.shared.tally.limited);
         true
     }
+}
+
+/// How often the clock ticks: twice a second, or as often as short limits need it.
+fn tick(limits: &Limits) -> Duration {
+    let shortest = limits.request_time.min(limits.idle_time);
+    (shortest / 8).clamp(Duration::from_millis(10), Duration::from_millis(500))
 }
 
 /// The connections there are. They end with this.

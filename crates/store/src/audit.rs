@@ -103,6 +103,22 @@ impl Reader {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Gives the entries of this moment and later to `take`, newest first.
+    pub fn audit_since(&self, since: Time, mut take: impl FnMut(AuditEntry)) -> Result<(), StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM audit ORDER BY seq DESC");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([])?;
+        // The audit is never pruned, so that only its end may be read.
+        while let Some(row) = rows.next()? {
+            let entry = read(row)?.entry;
+            if entry.time < since {
+                return Ok(());
+            }
+            take(entry);
+        }
+        Ok(())
+    }
+
     /// Follows the chain of hashes from the first entry.
     pub fn verify_audit(&self) -> Result<AuditState, StoreError> {
         let sql = format!("SELECT {COLUMNS} FROM audit ORDER BY seq");

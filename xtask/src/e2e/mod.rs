@@ -3,6 +3,7 @@
 mod asked;
 mod crash;
 mod detection;
+mod explained;
 mod fairness;
 mod operator;
 mod outbound;
@@ -76,6 +77,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         fairness::tests(),
         surroundings::tests(),
         asked::tests(),
+        explained::tests(),
         sending::tests(),
         outbound::tests(),
         outlived::tests(),

@@ -1,6 +1,6 @@
 //! Mail clients with an address of their own, just able enough to sign in and to send.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
@@ -70,6 +70,16 @@ pub(crate) fn attempt(net: &Net, from: IpAddr, what: &Try) -> Result<Answer> {
         Err(error) if was_cut(&error) => Ok(Answer::Silence),
         Err(error) => Err(error),
     }
+}
+
+/// Everything that a client without TLS is answered, from the first line to the end of the connection, when it has said
+/// this.
+pub(crate) fn exchange(net: &Net, from: &str, port: u16, says: &str) -> Result<String> {
+    let mut talk = Talk::open(net, from.parse()?, port)?;
+    talk.stream.get_mut().write_all(says.as_bytes())?;
+    let mut heard = String::new();
+    talk.stream.read_to_string(&mut heard)?;
+    Ok(heard)
 }
 
 /// Whether the kernel leaves a connection to the port unanswered.

@@ -15,6 +15,9 @@ use super::mail_log;
 use super::net::Net;
 use crate::process::{Daemon, output, target, wait_for};
 
+/// Where the explainer listens.
+pub(crate) const EXPLAINER: u16 = 4626;
+
 /// How Fairban is to be run.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
@@ -28,6 +31,8 @@ pub(crate) struct Setup {
     pub asking: Asking,
     /// Who serves SMTP.
     pub mta: Mta,
+    /// Whether blocked clients are told why by the explainer.
+    pub explains: bool,
     /// What the log of mail holds from before Fairban was there.
     pub history: fn() -> String,
 }
@@ -60,6 +65,7 @@ impl Default for Setup {
             program: target().join("debug/fairban"),
             asking: Asking::Never,
             mta: Mta::Postfix,
+            explains: false,
             history: String::new,
         }
     }
@@ -69,6 +75,11 @@ impl Setup {
     /// Dovecot and Postfix ask.
     pub(crate) fn asking() -> Setup {
         Setup { asking: Asking::Tcp, ..Setup::default() }
+    }
+
+    /// Nobody asks, and blocked clients are told why by the explainer.
+    pub(crate) fn explaining() -> Setup {
+        Setup { explains: true, ..Setup::default() }
     }
 
     /// Dovecot and Exim ask.
@@ -153,10 +164,11 @@ file = \"{dir}/{mail}\"
 [enforce]
 mode = \"nftables\"
 reconcile_every = \"10s\"
-{asking}",
+{asking}{explain}",
             self.setup.never,
             mail = mail_log(self.setup.mta),
             asking = fairban_toml(&self.dir, &self.setup),
+            explain = if self.setup.explains { explain_toml(&self.dir) } else { String::new() },
         )
     }
 
@@ -266,6 +278,22 @@ reconcile_every = \"10s\"
         let blocks = self.list(&["blocks"])?;
         Ok(blocks.iter().filter_map(|block| block["subject"].as_str().map(str::to_owned)).collect())
     }
+}
+
+/// With the certificate of the mail server.
+fn explain_toml(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "
+[explain]
+enabled = true
+port = {EXPLAINER}
+certificate = \"{dir}/cert.pem\"
+key = \"{dir}/key.pem\"
+languages = [\"en\", \"de\"]
+name = \"mail.example.test\"
+"
+    )
 }
 
 /// Empties the kernel's packet filter, as a careless administrator might.

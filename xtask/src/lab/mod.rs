@@ -9,6 +9,7 @@ pub(crate) mod guard;
 pub(crate) mod net;
 mod servers;
 pub(crate) mod smtp;
+pub(crate) mod tls;
 
 use std::fs::{self, File, Permissions};
 use std::net::IpAddr;

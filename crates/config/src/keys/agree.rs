@@ -16,6 +16,8 @@ pub(super) fn check(draft: &Draft, document: &Table, reader: &mut Reader) {
     check_asking(draft, document, reader);
     check_outbound(draft, document, reader);
     check_rules(draft, document, reader);
+    super::explain::check(draft, document, reader);
+    super::portal::check(draft, document, reader);
 }
 
 fn check_widen(draft: &Draft, document: &Table, reader: &mut Reader) {
@@ -102,13 +104,13 @@ fn laid_over<'a>(document: &Table, one: [&'a str; 2], other: [&'a str; 2]) -> [&
     if !is_own(&one) && is_own(&other) { other } else { one }
 }
 
-fn problem(document: &Table, path: &[&str], reader: &mut Reader, message: String) {
+pub(super) fn problem(document: &Table, path: &[&str], reader: &mut Reader, message: String) {
     if let Some(entry) = document.find(path) {
         reader.within(&path.join("."), |reader| reader.problem(&entry.item.at, message));
     }
 }
 
-fn warn(document: &Table, path: &[&str], reader: &mut Reader, message: String) {
+pub(super) fn warn(document: &Table, path: &[&str], reader: &mut Reader, message: String) {
     if let Some(entry) = document.find(path) {
         reader.within(&path.join("."), |reader| reader.warn(&entry.item.at, message));
     }

@@ -80,7 +80,8 @@ fn enforce() -> Section<Enforce> {
             takes::choice(&[("nftables", EnforceMode::Nftables), ("observe", EnforceMode::Observe)]),
             Absent::Is("\"nftables\""),
             "\"observe\"",
-            "`\"nftables\"` drops blocked clients in the kernel; `\"observe\"` decides and records, and closes nothing",
+            "`\"nftables\"` drops blocked clients in the kernel; `\"observe\"` leaves the kernel alone (mail servers that ask \
+             are answered all the same; `fairban run --observe` refuses nobody at all)",
             |enforce: &mut Enforce, mode| enforce.mode = mode,
         )
         .key(

@@ -1,9 +1,11 @@
 //! The table of keys. To add a key, add one entry to its section.
 
 mod agree;
+mod explain;
 mod input;
 mod machine;
 mod outbound;
+mod portal;
 mod rule;
 mod scoring;
 mod servers;
@@ -74,6 +76,9 @@ fn settle(draft: Draft) -> Config {
     policy.outbound = draft.outbound.enabled.then_some(draft.outbound.policy);
     policy.mail_servers_ask = draft.mail_servers_ask.unwrap_or(config.dovecot.listen.is_some());
     config.asks_once_asked = draft.mail_servers_ask.is_none();
+    if config.messages.portal.is_none() && config.portal.listen.is_some() {
+        config.messages.portal.clone_from(&config.portal.url);
+    }
     config
 }
 

@@ -29,7 +29,7 @@ pub(super) fn section() -> Section<Switched<OutboundPolicy>> {
          (a sign-in from a new network within the last day, many recipients of one message, recipients that do not \
          exist) halve the limit each.",
     );
-    ladder(limits(section))
+    limits(section).with(super::scoring::ladder(), |outbound| &mut outbound.policy.ladder)
 }
 
 fn limits(section: Section<Switched<OutboundPolicy>>) -> Section<Switched<OutboundPolicy>> {
@@ -100,33 +100,5 @@ fn limits(section: Section<Switched<OutboundPolicy>>) -> Section<Switched<Outbou
             "how long an account, and this server, is learned before anything is called unusual; until then only \
              `recipients_max` and `messages_max` count. Old logs that are read at the start teach as well",
             |outbound, learn| outbound.policy.learn = learn,
-        )
-}
-
-fn ladder(section: Section<Switched<OutboundPolicy>>) -> Section<Switched<OutboundPolicy>> {
-    section
-        .key(
-            "ladder",
-            super::rule::steps(),
-            Absent::Profile,
-            "[\"4h\", \"1d\"]",
-            "the times for which the 1st, 2nd, 3rd … offence stops an account; the last one repeats",
-            |outbound, steps| outbound.policy.ladder.steps = steps,
-        )
-        .key(
-            "then_permanent",
-            takes::flag(),
-            Absent::Profile,
-            "false",
-            "whether the offence after the last step is blocked for good",
-            |outbound, permanent| outbound.policy.ladder.then_permanent = permanent,
-        )
-        .key(
-            "forget",
-            takes::duration("1h", "3650d"),
-            Absent::Profile,
-            "\"30d\"",
-            "how long an offence is remembered",
-            |outbound, forget| outbound.policy.ladder.forget = forget,
         )
 }

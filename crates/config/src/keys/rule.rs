@@ -214,7 +214,7 @@ fn outcome(section: Section<RuleDraft>) -> Section<RuleDraft> {
             Absent::Is("\"drop\""),
             "\"observe\"",
             "how the block is felt: `\"drop\"` by the firewall, `\"observe\"` recorded only; `\"explain\"`, `\"soft\"` and \
-             `\"tarpit\"` need a mail server that asks, which this version cannot answer yet",
+             `\"tarpit\"` need a mail server that asks",
             |draft: &mut RuleDraft, effect| draft.rule.effect = effect,
         )
         .key(

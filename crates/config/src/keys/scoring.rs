@@ -95,6 +95,35 @@ fn familiar() -> Section<FamiliarPolicy> {
         )
 }
 
+/// The block times of what is not a rule of its own.
+pub(super) fn ladder() -> Section<Ladder> {
+    Section::new("", "")
+        .key(
+            "ladder",
+            super::rule::steps(),
+            Absent::Profile,
+            "[\"1d\", \"7d\"]",
+            "the block times of the 1st, 2nd, 3rd … offence; the last one repeats",
+            |ladder: &mut Ladder, steps| ladder.steps = steps,
+        )
+        .key(
+            "then_permanent",
+            takes::flag(),
+            Absent::Profile,
+            "false",
+            "whether the offence after the last step is blocked for good",
+            |ladder, permanent| ladder.then_permanent = permanent,
+        )
+        .key(
+            "forget",
+            takes::duration("1h", "3650d"),
+            Absent::Profile,
+            "\"30d\"",
+            "how long an offence is remembered",
+            |ladder, forget| ladder.forget = forget,
+        )
+}
+
 fn widen() -> Section<Switched<WidenPolicy>> {
     Section::new("[widen]", "When a block widens from addresses to their network.")
         .key(
@@ -135,30 +164,7 @@ fn widen() -> Section<Switched<WidenPolicy>> {
         .key("ipv6_prefix", takes::prefix(32..=127), Absent::Profile, "48", "the same for IPv6", |widen, prefix| {
             widen.policy.ipv6_prefix = prefix
         })
-        .key(
-            "ladder",
-            super::rule::steps(),
-            Absent::Profile,
-            "[\"1d\", \"7d\"]",
-            "the block times of the 1st, 2nd, 3rd … offence; the last one repeats",
-            |widen, steps| widen.policy.ladder.steps = steps,
-        )
-        .key(
-            "then_permanent",
-            takes::flag(),
-            Absent::Profile,
-            "false",
-            "whether the offence after the last step is blocked for good",
-            |widen, permanent| widen.policy.ladder.then_permanent = permanent,
-        )
-        .key(
-            "forget",
-            takes::duration("1h", "3650d"),
-            Absent::Profile,
-            "\"30d\"",
-            "how long an offence is remembered",
-            |widen, forget| widen.policy.ladder.forget = forget,
-        )
+        .with(ladder(), |widen| &mut widen.policy.ladder)
 }
 
 fn guard() -> Section<Switched<GuardPolicy>> {

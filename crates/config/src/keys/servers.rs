@@ -1,11 +1,9 @@
 //! Servers that answer others, and what they answer. Of those that later versions have, the keys are read and checked,
 //! and a warning says that nothing acts on them.
 
-use fairban_types::domain_ascii;
-
-use super::{Draft, listen_key};
+use super::{Draft, listen_key, portal};
 use crate::schema::{Absent, Section};
-use crate::settings::{Config, Dovecot, Fleet, Messages, OnBlock, Portal, Postfix, Web};
+use crate::settings::{Config, Dovecot, Fleet, Messages, OnBlock, Postfix, Web};
 use crate::takes::{self, Takes};
 use crate::tree::Value;
 
@@ -15,8 +13,10 @@ pub(super) fn add(section: Section<Draft>) -> Section<Draft> {
         .table("messages", messages(), |draft| &mut draft.config.messages)
         .table("dovecot", dovecot(), |draft| &mut draft.config.dovecot)
         .table("postfix", postfix(), |draft| &mut draft.config.postfix)
+        .table("explain", super::explain::section(), |draft| &mut draft.config.explain)
         .table("web", web(), |draft| &mut draft.config.web)
-        .table("portal", portal(), |draft| &mut draft.config.portal)
+        .table("portal", portal::section(), |draft| &mut draft.config.portal)
+        .table("notices", portal::notices(), |draft| &mut draft.config.notices)
         .table("fleet", fleet(), |draft| &mut draft.config.fleet)
 }
 
@@ -103,11 +103,11 @@ fn send() -> Section<Config> {
         )
         .key(
             "local_domains",
-            takes::list(domain(), 0..=LOCAL_DOMAINS_MAX),
+            takes::list(takes::domain(), 0..=LOCAL_DOMAINS_MAX),
             Absent::Is("[]"),
             "[\"example.test\"]",
             "the domains whose accounts sign in by their local part alone: a block of `bob@example.test` is one of the \
-             account `bob` too",
+             account `bob` too. While the list is empty, a block of any address is one of the account with its local part",
             |config, domains| config.policy.send.local_domains = domains,
         )
 }
@@ -121,20 +121,6 @@ fn delimiters() -> Takes<String> {
             if text.len() <= 8 && text.chars().all(|c| c.is_ascii_punctuation() && !"@.\"\\<>".contains(c)) =>
         {
             Ok(text.clone())
-        }
-        _ => Err(String::new()),
-    })
-}
-
-fn domain() -> Takes<String> {
-    Takes::scalar("a domain, such as \"example.test\"", |value| match value {
-        Value::Text(text) => {
-            let domain = domain_ascii(text);
-            let is_domain = (1..=255).contains(&domain.len())
-                && domain.split('.').all(|label| {
-                    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-                });
-            if is_domain { Ok(domain) } else { Err(String::new()) }
         }
         _ => Err(String::new()),
     })
@@ -156,7 +142,7 @@ fn messages() -> Section<Messages> {
     .key(
         "portal",
         takes::web_url(),
-        Absent::Means("no address is told"),
+        Absent::Means("`[portal] url`, or no address is told"),
         "\"https://mail.example.test/unblock\"",
         "the address at which a blocked person can see why and get out",
         |messages, url| messages.portal = Some(url),
@@ -166,11 +152,6 @@ fn messages() -> Section<Messages> {
 fn web() -> Section<Web> {
     let section = Section::new("[web]", "The admin interface, the API, metrics and health.").lacks("web interface");
     listen_key(section, "\"127.0.0.1:8625\"", "where it listens", |web: &mut Web, at| web.listen = Some(at))
-}
-
-fn portal() -> Section<Portal> {
-    let section = Section::new("[portal]", "The self-service portal for blocked people.").lacks("portal");
-    listen_key(section, "\"127.0.0.1:8626\"", "where it listens", |portal: &mut Portal, at| portal.listen = Some(at))
 }
 
 fn fleet() -> Section<Fleet> {

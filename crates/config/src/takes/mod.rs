@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fairban_types::parse_duration;
 
-pub(crate) use net::{client, listen, networks, ports, redis_url, socket, syslog};
+pub(crate) use net::{client, domain, host, listen, networks, port, ports, redis_url, socket, syslog};
 pub(crate) use size::memory;
 
 use crate::near;

@@ -1,7 +1,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use fairban_types::single;
+use fairban_types::{domain_ascii, single};
 use ipnet::IpNet;
 
 use super::{Takes, absolute, list};
@@ -76,7 +76,8 @@ pub(crate) fn ports() -> Takes<Vec<u16>> {
     })
 }
 
-fn port() -> Takes<u16> {
+/// A TCP port.
+pub(crate) fn port() -> Takes<u16> {
     Takes::scalar("a port from 1 to 65535", |value| match value {
         Value::Whole(number) => u16::try_from(*number).ok().filter(|port| *port > 0).ok_or_else(String::new),
         _ => Err("; write the bare number".to_owned()),
@@ -161,6 +162,30 @@ fn warn_of_strangers(listen: &SyslogListen, item: &Item, reader: &mut Reader) {
     {
         reader.warn(&item.at, format!("whoever can reach {socket} can write log lines: let only your servers through"));
     }
+}
+
+/// A domain, in its ASCII form.
+pub(crate) fn domain() -> Takes<String> {
+    Takes::scalar("a domain, such as \"example.test\"", |value| match value {
+        Value::Text(text) => {
+            let domain = domain_ascii(text);
+            let is_domain = (1..=255).contains(&domain.len())
+                && domain.split('.').all(|label| {
+                    !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+                });
+            if is_domain { Ok(domain) } else { Err(String::new()) }
+        }
+        _ => Err(String::new()),
+    })
+}
+
+/// The name or address of another machine.
+pub(crate) fn host() -> Takes<String> {
+    let domain = domain();
+    Takes::reading("a host's name or address", move |item, reader| match &item.value {
+        Value::Text(text) if text.parse::<IpAddr>().is_ok() => Some(text.clone()),
+        _ => domain.read(item, reader),
+    })
 }
 
 /// The URL of a Valkey or Redis server. It may hold a password, so it is not shown again.

@@ -30,7 +30,7 @@ points = { login-failed = 50, nonsense = 1, login_refused = 5 }
 path = "/x"
 "#,
         expect![[r#"
-            fairban.toml:1:1: perod: unknown key; 'period' belongs in [rule.NAME], in [widen], in [guard] or in [outbound]
+            fairban.toml:1:1: perod: unknown key; 'period' belongs in [rule.NAME], in [widen], in [guard], in [outbound] or in [portal.lift]
             fairban.toml:2:1: neverr: unknown key; did you mean 'never'?
             fairban.toml:3:1: whitelist: unknown key; did you mean 'never'?
             fairban.toml:5:1: enforce.mod: unknown key; did you mean 'mode'?
@@ -327,7 +327,7 @@ fn text_of_the_file_is_shown_safely() {
 name = "\u001b[31mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 "#,
         expect![[r#"
-            fairban.toml:1:1: \u{1b}[31mred: unknown key; known here: profile, never, mail_servers_ask, node, store, control, enforce, source, format, rule, address, familiar, widen, guard, outbound, limits, send, messages, dovecot, postfix, web, portal, fleet
+            fairban.toml:1:1: \u{1b}[31mred: unknown key; known here: profile, never, mail_servers_ask, node, store, control, enforce, source, format, rule, address, familiar, widen, guard, outbound, limits, send, messages, dovecot, postfix, explain, web, portal, notices, fleet
             fairban.toml:3:8: node.name: takes a name of 1 to 64 letters, digits, '.', '_' or '-', not "\u{1b}[31mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
         "#]],
     );

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
-use fairban_config::{Config, EnforceMode, Listen, LoadError, OnBlock, SourceConfig, SyslogListen};
+use fairban_config::{Config, EnforceMode, Listen, LoadError, MailSecurity, OnBlock, SourceConfig, SyslogListen};
 use fairban_types::EventKind;
 
 fn read(text: &str) -> Config {
@@ -73,7 +73,6 @@ fn what_this_version_lacks_is_told() {
         &read(FIXED),
         &expect![[r#"
             fairban.toml:26:1: web.listen: understood, but this version has no web interface yet
-            fairban.toml:28:1: portal.listen: understood, but this version has no portal yet
             fairban.toml:30:1: fleet.url: understood, but this version has no fleet yet
         "#]],
     );
@@ -256,4 +255,52 @@ fn files_are_read_and_refused() {
         assert!(told.starts_with(&format!("{}{message}", path.display())), "{told}");
     }
     assert!(Config::load(&file("full", &vec![b'\n'; 1 << 20])).is_ok());
+}
+
+#[test]
+fn the_portal_has_sensible_defaults() {
+    let portal = Config::builtin().portal;
+    assert_eq!((portal.listen, portal.language.as_str()), (None, "en"));
+    assert_eq!((portal.lift.per_account, portal.lift.per_address, portal.lift.period.as_secs()), (3, 3, 86_400));
+    assert_eq!((portal.links.audience.as_str(), portal.links.lifetime.as_secs()), ("fairban-portal", 600));
+    for (text, port, security) in [
+        ("", 143, MailSecurity::Plain),
+        ("host = \"::1\"", 143, MailSecurity::Plain),
+        ("host = \"mail.example.test\"", 993, MailSecurity::Tls),
+        ("security = \"tls\"", 993, MailSecurity::Tls),
+        ("host = \"192.0.2.1\"\nsecurity = \"starttls\"", 143, MailSecurity::StartTls),
+        ("host = \"192.0.2.1\"\nport = 9993", 9993, MailSecurity::Tls),
+    ] {
+        let imap = read(&format!("[portal.imap]\n{text}")).portal.imap;
+        assert_eq!((imap.port(), imap.security()), (port, security), "{text}");
+    }
+}
+
+#[test]
+fn blocked_clients_are_told_of_the_portal() {
+    let url = "url = \"https://u.example.test\"\ntrusted_proxies = [\"127.0.0.1\"]";
+    let config = read(&format!("[portal]\nlisten = \"127.0.0.1:8626\"\n{url}"));
+    assert_eq!(config.messages.portal.as_deref(), Some("https://u.example.test"));
+    let config = read(&format!("[messages]\nportal = \"https://x.example.test/\"\n[portal]\n{url}"));
+    assert_eq!(config.messages.portal.as_deref(), Some("https://x.example.test/"));
+    assert_eq!(read(&format!("[portal]\n{url}")).messages.portal, None, "it does not run here");
+}
+
+#[test]
+fn what_leaves_passwords_or_addresses_in_the_open_is_told() {
+    check_warnings(
+        &read("[portal]\nlisten = \"0.0.0.0:8626\"\n"),
+        &expect![[r#"
+            fairban.toml:2:10: portal.listen: passwords would cross the network unprotected: set tls_certificate and tls_key, or url to the https address of your reverse proxy
+        "#]],
+    );
+    check_warnings(
+        &read("[portal]\nlisten = \"127.0.0.1:8626\"\nurl = \"https://u.example.test\"\n"),
+        &expect![[r#"
+            fairban.toml:3:7: portal.url: everybody would seem to come from the reverse proxy that speaks https: set trusted_proxies
+        "#]],
+    );
+    let both = "[portal.links]\nsecret = \"/s\"\npublic_key = \"/p\"";
+    let problems = Config::from_toml(both, "fairban.toml").unwrap_err().to_string();
+    assert!(problems.contains("set either secret or public_key"), "{problems}");
 }

@@ -64,6 +64,33 @@ fn one_address_is_released_from_a_wider_block() {
 }
 
 #[test]
+fn an_owner_is_let_out_of_one_block_only() {
+    let mut lab = Lab::new("fairban", true);
+    let let_out = |lab: &mut Lab, code, subject: &str| {
+        let subject: Subject = subject.parse().unwrap();
+        lab.engine.let_out(lab.now, code, &subject, "portal:alice", "asked", &mut lab.decisions)
+    };
+    let net: Subject = "192.0.2.0/24".parse().unwrap();
+    let by_hand = lab.engine.block(lab.now, net, None, "admin", "test", &mut lab.decisions).unwrap();
+    attack(&mut lab, "198.51.100.7");
+    let code = lab.decisions.last().unwrap().code;
+    assert!(!let_out(&mut lab, by_hand, "198.51.100.7"), "another's reference");
+    assert!(!let_out(&mut lab, code, "192.0.2.7"), "another's address");
+    assert!(!let_out(&mut lab, code, "198.51.0.0/16"), "more than the block");
+    assert!(let_out(&mut lab, code, "198.51.100.7"));
+    assert!(!let_out(&mut lab, code, "198.51.100.7"), "it is over");
+    assert!(lab.may("198.51.100.7", None));
+    for n in 10..15 {
+        lab.wrong("198.51.100.7", "alice", &format!("{n:04}"));
+    }
+    let again = lab.decisions.last().unwrap();
+    assert_eq!((again.action, again.offence), (Action::Block, 2), "the ladder climbs on");
+    assert!(let_out(&mut lab, by_hand, "192.0.2.7"));
+    assert!(!let_out(&mut lab, by_hand, "192.0.2.7"), "the hole is there");
+    assert!(lab.may("192.0.2.7", None) && !lab.may("192.0.2.8", None));
+}
+
+#[test]
 fn never_block_wins_over_every_path() {
     let mut lab = Lab::new("autoban", false);
     attack(&mut lab, "192.0.2.7");

@@ -29,7 +29,7 @@ pub(super) async fn answer(shared: &Shared, request: Request, by: &str) -> anyho
             other => vec![other],
         },
         Request::Why { subject } => vec![why(shared, subject, by).await?],
-        Request::Known { .. } | Request::Events { .. } => vec![Reply::Wrong("not to be asked".to_owned())],
+        Request::Known { .. } | Request::LetOut { .. } | Request::Events { .. } => vec![Reply::Wrong("not to be asked".to_owned())],
         wish => vec![shared.wish(wish, by).await],
     })
 }

@@ -6,6 +6,8 @@ pub(crate) mod client;
 mod past;
 pub(crate) mod server;
 
+pub(crate) use past::{is_standing, with_evidence};
+
 use fairban_store::EndKind;
 use fairban_types::{Code, Decision, Event, EventKind, Sender, Sending, Subject, Time};
 use ipnet::IpNet;
@@ -66,6 +68,13 @@ pub(crate) enum Request {
     SendBlocks {
         all: bool,
     },
+    /// Not from outside: an owner whom the portal lets out.
+    LetOut {
+        code: Code,
+        subject: Subject,
+        account: String,
+        client: std::net::IpAddr,
+    },
     /// Not from outside: what the core knows for [`Request::Why`].
     Known {
         subject: Subject,
@@ -80,6 +89,8 @@ pub(crate) enum Reply {
     Done(String),
     /// The answer is no.
     No(String),
+    /// There is nothing to let out of.
+    NotInForce,
     /// The request makes no sense.
     Wrong(String),
     Status(Box<Status>),
@@ -236,6 +247,12 @@ pub(crate) struct Status {
     /// The servers that mail servers ask.
     #[serde(default)]
     pub(crate) asking: Vec<AskingStatus>,
+    /// Who tells blocked clients why, if anybody does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) explainer: Option<ExplainerStatus>,
+    /// Where the portal listens, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) portal: Option<String>,
     /// What is wrong, with what to do about it.
     pub(crate) problems: Vec<String>,
     /// What the operator should know.
@@ -308,6 +325,23 @@ pub(crate) struct AskingStatus {
     /// What is wrong, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
+}
+
+/// How the explainer is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ExplainerStatus {
+    pub(crate) port: u16,
+    /// Connections open now.
+    pub(crate) connections: u64,
+    /// Connections of blocked clients.
+    pub(crate) came: u64,
+    /// Those that were told why.
+    pub(crate) told: u64,
+    /// Connections that were redirected from no port of mail.
+    pub(crate) strays: u64,
+    /// Connections closed because there were too many, or they took too long.
+    pub(crate) limited: u64,
+    pub(crate) last: Option<Time>,
 }
 
 /// How a source is.

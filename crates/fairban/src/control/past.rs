@@ -22,7 +22,7 @@ pub(super) struct Past {
 }
 
 /// Whether the block is in force.
-pub(super) fn is_standing(block: &Block) -> bool {
+pub(crate) fn is_standing(block: &Block) -> bool {
     let now = now();
     block.end.is_none() && block.decision.until.is_none_or(|until| until > now)
 }
@@ -103,7 +103,7 @@ fn is_of(subject: &Subject, account: &str) -> bool {
 }
 
 /// A block with the evidence that it began with, and everything else as it stands now.
-fn with_evidence(reader: &Reader, block: &Block) -> Result<Decision, StoreError> {
+pub(crate) fn with_evidence(reader: &Reader, block: &Block) -> Result<Decision, StoreError> {
     let story = reader.story(block.decision.code)?;
     let is_told = |decision: &&Decision| {
         decision.subject == block.decision.subject && matches!(decision.action, Action::Block | Action::Guard)

@@ -33,7 +33,7 @@ impl Shared {
     }
 
     /// Has the core carry out a wish.
-    pub(super) async fn wish(&self, request: Request, by: &str) -> Reply {
+    pub(crate) async fn wish(&self, request: Request, by: &str) -> Reply {
         let (answer, reply) = oneshot::channel();
         let wish = Wish { request, by: by.to_owned(), answer };
         if self.wishes.send(wish).await.is_err() {
@@ -47,7 +47,7 @@ impl Shared {
     }
 
     /// Reads from the store on a thread that may wait.
-    pub(super) async fn read<T: Send + 'static>(
+    pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, fairban_store::StoreError> + Send + 'static,
     ) -> anyhow::Result<T> {

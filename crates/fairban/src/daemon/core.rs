@@ -8,7 +8,7 @@ use fairban_engine::{Engine, Outcome};
 use fairban_parse::{Context, Formats, Parser};
 use fairban_sources::Batch as Lines;
 use fairban_store::{AuditEntry, Batch, Familiar, Habit, Happening, Offence, Store, StoreError, StoredEvent};
-use fairban_types::{Action, Decision, Event, EventKind, Subject, Time, network_of};
+use fairban_types::{Action, Decision, Event, EventKind, Origin, Subject, Time, network_of};
 use tokio::sync::broadcast;
 
 use crate::control::{Counts, Seen};
@@ -183,7 +183,10 @@ impl Core {
         let decisions = std::mem::take(&mut self.decisions);
         for decision in &decisions {
             match decision.action {
-                Action::Block => self.counts.blocks += 1,
+                Action::Block => {
+                    self.counts.blocks += 1;
+                    warn_of_sending(decision);
+                }
                 Action::Guard => self.counts.guards += 1,
                 Action::Release => self.counts.releases += 1,
                 Action::Expire => {}
@@ -320,8 +323,25 @@ impl Core {
         if config.postfix != self.config.postfix {
             needs_restart.push("[postfix]");
         }
+        if config.explain != self.config.explain {
+            needs_restart.push("[explain]");
+        }
+        if config.portal != self.config.portal {
+            needs_restart.push("[portal]");
+        }
+        if config.notices != self.config.notices {
+            needs_restart.push("[notices]");
+        }
         self.config = config;
         Ok(needs_restart)
+    }
+}
+
+/// An account that is stopped from sending is most probably stolen: the administrator should know at once.
+fn warn_of_sending(decision: &Decision) {
+    if let (Subject::Sending(sending), Origin::Rule(_)) = (&decision.subject, &decision.origin) {
+        let (sender, code) = (crate::show::safe_line(&sending.sender.to_string()), decision.code);
+        tracing::warn!(%sender, %code, reason = decision.reason, "sending is blocked; `fairban why {code}` tells more");
     }
 }
 

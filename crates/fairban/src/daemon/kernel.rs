@@ -9,6 +9,7 @@ use fairban_types::{Action, Decision, Subject, Time, subtract};
 use ipnet::IpNet;
 use tokio::sync::oneshot;
 
+use super::explain::felt;
 use crate::control::Enforcement;
 
 /// What the thread is told.
@@ -63,6 +64,7 @@ impl Kernel {
 struct Intended {
     until: Option<Time>,
     holes: Vec<IpNet>,
+    felt: Felt,
 }
 
 struct Worker {
@@ -119,9 +121,10 @@ impl Worker {
             return;
         }
         let timeout = decision.until.map(|until| until.since(now()));
+        let felt = felt(decision);
         let pieces = subtract(net, &decision.holes).into_iter();
-        changes.extend(pieces.map(|net| Change::Add(Element { net, timeout, felt: Felt::Drop })));
-        self.intended.insert(net, Intended { until: decision.until, holes: decision.holes.clone() });
+        changes.extend(pieces.map(|net| Change::Add(Element { net, timeout, felt })));
+        self.intended.insert(net, Intended { until: decision.until, holes: decision.holes.clone(), felt });
     }
 
     fn put(&mut self, changes: &[Change], mut reconcile: bool) {
@@ -181,5 +184,6 @@ impl Worker {
 
 fn elements(net: IpNet, intended: &Intended, now: Time) -> impl Iterator<Item = Element> + use<> {
     let timeout = intended.until.map(|until| until.since(now));
-    subtract(net, &intended.holes).into_iter().map(move |net| Element { net, timeout, felt: Felt::Drop })
+    let felt = intended.felt;
+    subtract(net, &intended.holes).into_iter().map(move |net| Element { net, timeout, felt })
 }

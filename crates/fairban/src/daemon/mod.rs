@@ -3,9 +3,12 @@
 mod asking;
 mod core;
 mod demo;
+mod explain;
+mod house;
 mod judge;
 mod kernel;
 mod machine;
+mod portal;
 mod restore;
 mod serve;
 mod sources;
@@ -26,6 +29,8 @@ use fairban_types::{Decision, Time};
 
 use crate::cli::RunArgs;
 pub(crate) use core::{Core, Told, now, seen};
+use explain::Explaining;
+pub(crate) use explain::{certificate as explainer_certificate, open_explaining};
 use judge::SharedEngine;
 use kernel::{Kernel, Order};
 pub(crate) use machine::logs as machine_logs;
@@ -98,11 +103,15 @@ pub(crate) fn flush(enforce: &Enforce) -> anyhow::Result<ExitCode> {
 }
 
 /// The way into the kernel; what the operator does not want or the machine does not allow is said, and only observed.
-fn enforcer(enforce: &Enforce, observe: bool) -> anyhow::Result<(Option<Box<dyn Enforcer>>, &'static str)> {
-    if observe || enforce.mode == EnforceMode::Observe {
+fn enforcer(
+    enforce: &Enforce,
+    is_enforced: bool,
+    explaining: &mut Explaining,
+) -> anyhow::Result<(Option<Box<dyn Enforcer>>, &'static str)> {
+    if !is_enforced {
         return Ok((None, "observe"));
     }
-    match Nftables::open(layout(enforce)) {
+    match explaining.open(layout(enforce)) {
         Ok(nftables) => Ok((Some(Box::new(nftables)), "nftables")),
         Err(error @ (EnforceError::Permission | EnforceError::Unsupported(_))) => {
             tracing::error!("{error}; going on in observe mode: blocks are recorded but not enforced");
@@ -125,8 +134,9 @@ fn open_store(setup: &Setup) -> anyhow::Result<Store> {
     .with_context(|| format!("cannot open the store in {}", folder.display()))
 }
 
-/// A core with everything that an earlier run knew, and the kernel in step with it.
-fn compose(setup: &Setup) -> anyhow::Result<Core> {
+/// A core with everything that an earlier run knew, the kernel in step with it, and who tells the blocked why: that one
+/// first, so that nobody is redirected to a closed port.
+fn compose(setup: &Setup) -> anyhow::Result<(Core, Explaining)> {
     let store = open_store(setup)?;
     let now = now();
     let mut policy = setup.config.policy.clone();
@@ -138,15 +148,19 @@ fn compose(setup: &Setup) -> anyhow::Result<Core> {
     let mut engine = Engine::new(policy);
     engine.set_mail_servers_ask(asks);
     let standing = restore::restore(&mut engine, &store, now)?;
-    let (enforcer, mode) = enforcer(&setup.config.enforce, setup.observe)?;
+    let never = engine.never();
+    let engine = SharedEngine::new(engine);
+    let is_enforced = !setup.observe && setup.config.enforce.mode == EnforceMode::Nftables;
+    let mut explaining = Explaining::start(&setup.config, &engine, is_enforced);
+    let (enforcer, mode) = enforcer(&setup.config.enforce, is_enforced, &mut explaining)?;
     let kernel = Kernel::start(enforcer, mode)?;
-    for net in engine.never() {
+    for net in never {
         kernel.tell(Order::Never { net, add: true });
     }
     kernel.tell(Order::Decisions(standing));
     kernel.tell(Order::Reconcile);
     let node: Arc<str> = setup.config.node.name.clone().unwrap_or_else(machine::name).into();
-    Core::new(SharedEngine::new(engine), store, kernel, setup.config.clone(), node)
+    Ok((Core::new(engine, store, kernel, setup.config.clone(), node)?, explaining))
 }
 
 /// Whoever looks on while a daemon runs: the demo.

@@ -12,6 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::asking::Asking;
 use super::core::Core;
+use super::explain::Explaining;
+use super::house::{Rooms, own_domains};
 use super::judge::Answers;
 use super::kernel::Order;
 use super::sources::Sources;
@@ -20,6 +22,8 @@ use crate::control::{Reply, Request, server};
 
 /// Lines that one commit may hold: more is a longer wait for who comes next.
 const LINES_PER_COMMIT: usize = 8192;
+/// So many files and connections at once are enough.
+const FILES_MAX: u64 = 1 << 16;
 /// How often it is written down that a mail server asks.
 const ASKED_EVERY: Duration = Duration::from_secs(3600);
 /// How long it is remembered what an account usually sends, after it has sent nothing.
@@ -38,6 +42,8 @@ pub(super) struct Daemon {
     pub(super) core: Core,
     pub(super) sources: Sources,
     pub(super) asking: Asking,
+    pub(super) explaining: Explaining,
+    pub(super) portal: Option<fairban_web::Running>,
     config_file: Option<PathBuf>,
     /// Why the configuration file, as it is now, is not in force.
     pub(super) reload_error: Option<String>,
@@ -61,32 +67,60 @@ struct Inbox {
 /// Runs until told to stop.
 pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Result<()> {
     super::started();
+    raise_file_limit();
     // Caught from the first moment: whoever reloads or stops a daemon that just starts must not kill it.
     let [hangup, terminate, interrupt] = [SignalKind::hangup(), SignalKind::terminate(), SignalKind::interrupt()];
     let (hangup, terminate, interrupt) = (signal(hangup)?, signal(terminate)?, signal(interrupt)?);
     // First, so that a second daemon changes nothing before it sees the other one.
     let control = server::listen(&setup.socket, &setup.config.control)?;
-    let core = super::compose(&setup)?;
+    let (core, explaining) = super::compose(&setup)?;
     let (wishes, wished) = mpsc::channel::<Wish>(64);
     let (lines, read) = mpsc::channel::<Batch>(16);
     let (feed, reader) = (core.feed.clone(), core.store.reader()?);
     if let Some(onlooker) = onlooker {
         tokio::spawn(pass_on(feed.subscribe(), onlooker));
     }
+    let for_portal = server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?);
     let socket_file = control.serve(server::Shared::new(wishes, feed, reader));
     let (answers, reports) = Answers::new(core.engine.clone(), setup.observe);
+    let house = Rooms {
+        shared: for_portal,
+        engine: core.engine.clone(),
+        kernel: core.kernel.clone(),
+        answers: answers.clone(),
+        node: core.node.clone(),
+        own_domains: own_domains(&setup.config),
+        observes: setup.observe,
+    };
     let asking = Asking::start(&setup.config, answers).await?;
-    let mut daemon = Daemon::start(&setup, core, Sources::new(lines), asking).await;
+    let portal = super::portal::start(&setup.config, house).await?;
+    let mut daemon = Daemon::start(&setup, core, Sources::new(lines), asking, explaining).await;
+    daemon.portal = portal;
     daemon.serve(Inbox { lines: read, reports, wishes: wished, hangup, terminate, interrupt }).await;
     daemon.sources.stop();
+    if let Some(portal) = daemon.portal.take() {
+        portal.stop().await;
+    }
     daemon.asking.stop().await;
     daemon.core.commit();
     daemon.core.kernel.sync().await;
     daemon.core.kernel.tell(Order::Stop);
+    daemon.explaining.stop().await;
     drop(socket_file);
     tracing::info!("ended; blocks stay in the kernel until their time is over");
     daemon.core.store.close(now())?;
     Ok(())
+}
+
+/// Each connection takes a file descriptor; the usual limit of 1,024 is lower than what the servers may take.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((now, most)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && now < most
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, most.min(FILES_MAX), most)
+    {
+        tracing::warn!(%error, "no more than {now} files and connections at once");
+    }
 }
 
 async fn pass_on(mut feed: tokio::sync::broadcast::Receiver<Told>, onlooker: Onlooker) {
@@ -100,7 +134,7 @@ async fn pass_on(mut feed: tokio::sync::broadcast::Receiver<Told>, onlooker: Onl
 }
 
 impl Daemon {
-    async fn start(setup: &Setup, core: Core, sources: Sources, asking: Asking) -> Daemon {
+    async fn start(setup: &Setup, core: Core, sources: Sources, asking: Asking, explaining: Explaining) -> Daemon {
         let store_path = if setup.forgetful { Path::new("memory") } else { setup.config.store.path.as_path() };
         let store_path = store_path.display().to_string();
         let config_file = setup.config_file.clone();
@@ -112,6 +146,8 @@ impl Daemon {
             core,
             sources,
             asking,
+            explaining,
+            portal: None,
             config_file,
             reload_error: None,
             store_path,
@@ -238,6 +274,9 @@ impl Daemon {
 
     /// Reads the configuration again. A bad one changes nothing.
     fn reload(&mut self) {
+        if let Some(Err(error)) = self.portal.as_ref().map(fairban_web::Running::reload) {
+            tracing::error!("the portal keeps its old certificate: {error}");
+        }
         let Some(path) = self.config_file.clone() else {
             tracing::warn!("there is no configuration file to read again; the built-in defaults stay in force");
             return;

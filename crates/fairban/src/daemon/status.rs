@@ -39,6 +39,8 @@ impl Daemon {
             enforcement,
             store,
             asking,
+            explainer: self.explaining.status(),
+            portal: self.portal.as_ref().map(|portal| portal.local_addr().to_string()),
             sources,
         }
     }
@@ -56,6 +58,7 @@ impl Daemon {
         if self.cannot_enforce {
             problems.push(CANNOT_ENFORCE.to_owned());
         }
+        problems.extend(self.explaining.problem().map(str::to_owned));
         problems.extend(kernel.error.as_ref().map(|error| format!("blocks are not in the kernel: {error}")));
         problems.extend(
             store

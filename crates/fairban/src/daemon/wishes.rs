@@ -6,10 +6,12 @@ use std::time::Duration;
 use fairban_engine::Refusal;
 use fairban_store::{NeverChange, NeverEntry, StoreError};
 use fairban_types::{Code, Direction, Sender, Sending, Subject, format_duration};
+use fairban_web::portal::{Owner, Release};
 use ipnet::IpNet;
 
 use crate::control::{Known, Never, Reply, Request, Scored};
 use crate::daemon::core::{Core, now, scored_address};
+use crate::daemon::house::audited;
 use crate::daemon::kernel::Order;
 
 impl Core {
@@ -22,6 +24,9 @@ impl Core {
             Request::NeverRemove { net } => self.never_remove(net, by),
             Request::SendBlockAdd { sending, reason, seconds } => self.send_block(sending, seconds, &reason, by),
             Request::SendBlockRemove { sender, reason } => self.send_unblock(&sender, &reason, by),
+            Request::LetOut { code, subject, account, client } => {
+                self.let_out(&Release { code, subject, owner: Owner { account, client } }, by)
+            }
             Request::NeverList => self.never_list().map_or_else(|error| Reply::No(error.to_string()), Reply::NeverList),
             Request::Known { subject } => self
                 .known(&subject)
@@ -147,6 +152,21 @@ impl Core {
             1 => Reply::Done(format!("{subject} is released, and the events behind it are forgotten")),
             count => Reply::Done(format!("{count} blocks of {subject} are released, and their events forgotten")),
         }
+    }
+
+    /// Lets an owner out of this one block.
+    fn let_out(&mut self, release: &Release, by: &str) -> Reply {
+        // Releases are counted by what is stored.
+        if let Some(error) = &self.store_error {
+            return Reply::No(format!("nothing can be stored, so no owner is let out: {error}"));
+        }
+        let Release { code, subject, .. } = release;
+        let reason = "its owner asked for it in the portal";
+        if !self.change(|engine, now, out| engine.let_out(now, *code, subject, by, reason, out)) {
+            return Reply::NotInForce;
+        }
+        self.waiting.audit.push(audited(release));
+        Reply::Done(format!("{subject} is let out of {code}"))
     }
 
     /// A subject by its own name or by a block's code.

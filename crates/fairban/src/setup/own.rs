@@ -33,15 +33,10 @@ pub(super) fn with(text: &str, wanted: &Wanted) -> anyhow::Result<(String, Vec<R
         let why = "where Postfix and Exim ask, at each recipient";
         add(&mut document, "postfix", "listen", value(listen), why, &mut reasons);
     }
-    if !wanted.local_domains.is_empty() && knows_local_domains() {
+    if !wanted.local_domains.is_empty() {
         domains(&mut document, &wanted.local_domains, &mut reasons);
     }
     Ok((document.to_string(), reasons))
-}
-
-/// Whether this version has the key.
-fn knows_local_domains() -> bool {
-    Config::from_toml("[send]\nlocal_domains = [\"example.test\"]\n", "").is_ok()
 }
 
 fn section<'a>(document: &'a mut DocumentMut, name: &str) -> Option<&'a mut dyn toml_edit::TableLike> {

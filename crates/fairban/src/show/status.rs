@@ -6,7 +6,7 @@ use fairban_types::Time;
 
 use super::words::rounded;
 use super::{ago, clock, counted, safe_line, table, zone};
-use crate::control::{AskingStatus, Enforcement, SourceStatus, Status};
+use crate::control::{AskingStatus, Enforcement, ExplainerStatus, SourceStatus, Status};
 use crate::terminal::{Tone, tone};
 
 const MIB: f64 = 1024.0 * 1024.0;
@@ -48,12 +48,24 @@ fn write_parts(text: &mut String, status: &Status) {
         "mail servers do not ask Fairban: it learns of them from logs"
     };
     line("sign-ins", asking.to_owned());
+    if let Some(explainer) = &status.explainer {
+        line("explainer", explained(explainer));
+    }
+    if let Some(portal) = &status.portal {
+        line("portal", format!("people may let themselves out at {portal}"));
+    }
     let store = &status.store;
     let waiting = if store.waiting > 0 { format!(", {} waiting", store.waiting) } else { String::new() };
     let mib = store.bytes as f64 / MIB;
     line("store", format!("{}: {}, {mib:.1} MiB{waiting}", store.path, counted(store.events as usize, "event")));
     let (memory, most) = (status.memory_bytes as f64 / MIB, status.memory_bytes_max as f64 / MIB);
     line("memory", format!("{memory:.1} of at most {most:.0} MiB for scores and history"));
+}
+
+fn explained(explainer: &ExplainerStatus) -> String {
+    let ExplainerStatus { port, came, told, limited, .. } = explainer;
+    let limited = if *limited > 0 { format!(", {limited} cut off") } else { String::new() };
+    format!("port {port}: {} of blocked clients, {told} told why{limited}", counted(*came as usize, "connection"))
 }
 
 fn kernel(kernel: &Enforcement) -> String {

@@ -8,6 +8,7 @@ mod docs;
 mod hostile;
 mod node;
 mod parse;
+mod portal;
 mod reload;
 mod replay;
 mod restart;

@@ -227,28 +227,41 @@ enum Name {
 const NAMES: usize = Name::Instance as usize + 1;
 
 impl Name {
-    /// Those that begin with this letter: of most of the lines of a request, no more has to be looked at.
-    const fn of_letter(letter: u8) -> &'static [(Name, &'static [u8])] {
-        match letter {
-            b'c' => &[(Name::Client, b"client_address")],
-            b'h' => &[(Name::Helo, b"helo_name")],
-            b'i' => &[(Name::Instance, b"instance")],
-            b'p' => &[(Name::State, b"protocol_state")],
-            b'q' => &[(Name::QueueId, b"queue_id")],
-            b'r' => &[
-                (Name::Request, b"request"),
-                (Name::Recipient, b"recipient"),
-                (Name::RecipientCount, b"recipient_count"),
-            ],
-            b's' => &[
-                (Name::Port, b"server_port"),
-                (Name::Sender, b"sender"),
-                (Name::Account, b"sasl_username"),
-                (Name::Method, b"sasl_method"),
-            ],
-            _ => &[],
+    /// Which attribute a line tells, and where in it the value begins. The first letter rules out most lines.
+    #[inline]
+    fn of(line: &[u8]) -> Option<(Name, usize)> {
+        match line.first()? {
+            b'c' => first_of(line, [(b"client_address=", Name::Client)]),
+            b'h' => first_of(line, [(b"helo_name=", Name::Helo)]),
+            b'i' => first_of(line, [(b"instance=", Name::Instance)]),
+            b'p' => first_of(line, [(b"protocol_state=", Name::State)]),
+            b'q' => first_of(line, [(b"queue_id=", Name::QueueId)]),
+            b'r' => first_of(
+                line,
+                [
+                    (b"request=", Name::Request),
+                    (b"recipient=", Name::Recipient),
+                    (b"recipient_count=", Name::RecipientCount),
+                ],
+            ),
+            b's' => first_of(
+                line,
+                [
+                    (b"server_port=", Name::Port),
+                    (b"sender=", Name::Sender),
+                    (b"sasl_username=", Name::Account),
+                    (b"sasl_method=", Name::Method),
+                ],
+            ),
+            _ => None,
         }
     }
+}
+
+/// Inlined, each comparison is with a text of known length.
+#[inline(always)]
+fn first_of<const N: usize>(line: &[u8], names: [(&'static [u8], Name); N]) -> Option<(Name, usize)> {
+    names.into_iter().find(|(text, _)| line.starts_with(text)).map(|(text, name)| (name, text.len()))
 }
 
 /// Where in a request the values begin and end; a value that is not told begins at zero, where none can.
@@ -258,15 +271,10 @@ struct Values([(usize, usize); NAMES]);
 impl Values {
     /// Takes note of a line that begins there.
     fn note(&mut self, line: &[u8], begin: usize) {
-        let Some(letter) = line.first() else { return };
-        for (name, text) in Name::of_letter(*letter) {
-            if line.get(text.len()) == Some(&b'=') && line.starts_with(text) {
-                let place = &mut self.0[*name as usize];
-                if place.0 == 0 {
-                    *place = (begin + text.len() + 1, begin + line.len());
-                }
-                return;
-            }
+        let Some((name, length)) = Name::of(line) else { return };
+        let place = &mut self.0[name as usize];
+        if place.0 == 0 {
+            *place = (begin + length, begin + line.len());
         }
     }
 

@@ -1,7 +1,7 @@
 use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle, yield_now};
+use std::thread::{self, JoinHandle, sleep};
 use std::time::Duration;
 
 use fairban_protocols::Running;
@@ -13,6 +13,8 @@ use crate::clients::Protocol;
 pub(crate) const PEERS: usize = 2_000;
 /// The dribbling ones add a byte each second, so many groups of them in turns.
 const GROUPS: usize = 50;
+/// So many connect before the server has to take them: far fewer than may wait for it.
+const AT_ONCE: usize = 100;
 
 /// Peers that hold a connection each and ask nothing. Every other one has begun a request and goes on with a byte a
 /// second, from a thread of its own: the runtime that serves has no part in it.
@@ -32,11 +34,14 @@ impl Crowd {
     pub(crate) fn gather(running: &Running, protocol: Protocol) -> Self {
         let address = running.local_addr().unwrap();
         wait_until(|| running.counters().connections == 0);
-        let mut peers: Vec<TcpStream> = (0..PEERS).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let mut peers = Vec::with_capacity(PEERS);
+        while peers.len() < PEERS {
+            peers.extend((0..AT_ONCE).map(|_| TcpStream::connect(address).unwrap()));
+            wait_until(|| running.counters().connections == peers.len() as u64);
+        }
         for peer in peers.iter_mut().step_by(2) {
             peer.write_all(protocol.beginning()).unwrap();
         }
-        wait_until(|| running.counters().connections == PEERS as u64);
         let (leave, left) = channel();
         let dribbling = thread::spawn(move || {
             let mut group = 0;
@@ -61,6 +66,6 @@ impl Crowd {
 
 fn wait_until(is_so: impl Fn() -> bool) {
     while !is_so() {
-        yield_now();
+        sleep(Duration::from_millis(1));
     }
 }

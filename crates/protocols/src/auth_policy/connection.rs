@@ -80,12 +80,11 @@ impl Server {
         let command = command(request.method(), request.uri())?;
         let body = body(request.into_body()).await?;
         let asked = dovecot::read(&body).map_err(Trouble::Body)?;
-        let now = Time::from(SystemTime::now());
-        self.shared.tally.request(now);
+        self.shared.tally.request(self.shared.clock.wall());
         match command {
             Command::Allow => Ok(self.allow(&asked)),
             Command::Report => {
-                self.report(asked, now);
+                self.report(asked, Time::from(SystemTime::now()));
                 Ok(answer::go_on())
             }
         }

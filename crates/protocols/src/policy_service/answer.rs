@@ -35,9 +35,12 @@ pub(super) fn decide(
 ) -> Answer {
     let sign_in = |account, service| judge.may_sign_in(&SignIn { client: request.client, account, service });
     match request.state {
-        State::Auth => match sign_in(request.account.as_deref(), Service::Submission) {
-            Verdict::Refuse(Refused { effect: Effect::Soft | Effect::Explain | Effect::Drop, .. }) => Answer::Reject,
-            _ => Answer::GoOn,
+        // Who may not send need not sign in where mail is sent.
+        State::Auth => match weigh(sign_in(request.account.as_deref(), Service::Submission)).is_refusal()
+            || weigh(may_send(judge, request)).is_refusal()
+        {
+            true => Answer::Reject,
+            false => Answer::GoOn,
         },
         State::Connect | State::Helo if !settings.refuse_at_connect => Answer::GoOn,
         State::Connect | State::Helo => loud(weigh(sign_in(None, request.service()))),

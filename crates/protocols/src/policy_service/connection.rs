@@ -1,14 +1,14 @@
-use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use fairban_parse::policy::postfix::{Defect, Request, Scanner, State, read};
+use fairban_parse::policy::postfix::{Defect, Request, Scanner, State};
 use fairban_types::Time;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::answer::{Answer, Phrases, decide};
 use super::recent::Recent;
+use super::sign_in::refused_sign_in;
 use super::{PolicyService, mailing};
 use crate::Judge;
 use crate::counters::count;
@@ -25,7 +25,6 @@ pub(super) struct Service {
     phrases: Phrases,
     judge: Arc<dyn Judge>,
     recent: Recent,
-    hasher: RandomState,
     shared: Arc<Shared>,
 }
 
@@ -35,8 +34,8 @@ struct Conversation {
     scanner: Scanner,
     input: Vec<u8>,
     output: Vec<u8>,
-    /// The message whose recipients were asked about last, as a hash.
-    message: Option<u64>,
+    /// The `instance` of the message whose recipients were asked about last; empty: none.
+    message: String,
 }
 
 impl Serve for Service {
@@ -52,7 +51,7 @@ impl Serve for Service {
 impl Service {
     pub(super) fn new(settings: PolicyService, judge: Arc<dyn Judge>, shared: Arc<Shared>) -> Self {
         let phrases = Phrases::new(&settings);
-        Service { settings, phrases, judge, recent: Recent::default(), hasher: RandomState::new(), shared }
+        Service { settings, phrases, judge, recent: Recent::default(), shared }
     }
 
     /// Reads and answers until the peer has sent all (Exim half-closes after each request) or something that cannot be
@@ -66,7 +65,7 @@ impl Service {
             peer.begin();
             loop {
                 let (taken, progress) = self.answer_all(&mut talk);
-                talk.input.drain(..taken);
+                discard(&mut talk.input, taken);
                 if !talk.output.is_empty() {
                     stream.write_all(&talk.output).await?;
                     talk.output.clear();
@@ -89,15 +88,13 @@ impl Service {
 
     /// Answers the requests that are here whole. Returns how many bytes they had.
     fn answer_all(&self, talk: &mut Conversation) -> (usize, Result<Progress, Defect>) {
-        let now = Time::from(SystemTime::now());
         let mut taken = 0;
         while talk.output.len() < OUTPUT_LEN_MAX {
-            match talk.scanner.find_end(&talk.input[taken..]) {
-                Ok(Some(length)) => {
-                    let request = &talk.input[taken..taken + length];
-                    let answer = self.answer(request, &mut talk.message, now);
+            match talk.scanner.take(&talk.input[taken..]) {
+                Ok(Some(whole)) => {
+                    taken += whole.length;
+                    let answer = self.answer(whole.request, &mut talk.message);
                     self.phrases.write(answer, &self.settings, &mut talk.output);
-                    taken += length;
                 }
                 Ok(None) => return (taken, Ok(Progress::Exhausted)),
                 Err(defect) => return (taken, Err(defect)),
@@ -106,35 +103,42 @@ impl Service {
         (taken, Ok(Progress::Full))
     }
 
-    fn answer(&self, request: &[u8], message: &mut Option<u64>, now: Time) -> Answer {
-        let request = match read(request) {
+    fn answer(&self, request: Result<Request<'_>, Defect>, message: &mut String) -> Answer {
+        let request = match request {
             Ok(request) => request,
             Err(defect) => {
                 self.complain(defect);
                 return Answer::GoOn;
             }
         };
-        self.shared.tally.request(now);
-        let instance = request.instance.as_deref().map(|instance| self.hasher.hash_one(instance));
-        let answer = decide(&self.settings, &*self.judge, &request, instance.is_some() && *message == instance);
-        if request.state == State::Rcpt {
-            *message = instance;
+        self.shared.tally.request(self.shared.clock.wall());
+        let has_asked_recipients = request.instance.as_deref().is_some_and(|instance| instance == message);
+        let answer = decide(&self.settings, &*self.judge, &request, has_asked_recipients);
+        if request.state == State::Rcpt && !has_asked_recipients {
+            message.clear();
+            message.push_str(request.instance.as_deref().unwrap_or_default());
         }
         if answer != Answer::GoOn {
             count(&self.shared.tally.refused);
         }
-        if !answer.is_refusal() {
-            self.hear(&request, now);
-        }
+        self.hear(&request, answer);
         answer
     }
 
-    fn hear(&self, request: &Request<'_>, now: Time) {
-        if let Some(event) = mailing::event(request, &self.recent, now)
+    fn hear(&self, request: &Request<'_>, answer: Answer) {
+        let is_sign_in = request.state == State::Auth;
+        // What strangers send is told by logs; most requests end here.
+        if is_sign_in != answer.is_refusal() || (request.account.is_none() && !is_sign_in) {
+            return;
+        }
+        let now = Time::from(SystemTime::now());
+        let event =
+            if is_sign_in { Some(refused_sign_in(request, now)) } else { mailing::event(request, &self.recent, now) };
+        if let Some(event) = event
             && !self.judge.hear(event)
         {
             count(&self.shared.tally.lost);
-            self.shared.complaints.say("a message is not counted", &"more arrives than can be worked on");
+            self.shared.complaints.say("what was asked is not counted", &"more arrives than can be worked on");
         }
     }
 
@@ -149,6 +153,15 @@ enum Progress {
     Exhausted,
     /// There may be more, but the answers should go first.
     Full,
+}
+
+/// Takes away what was answered; mostly that is all.
+fn discard(input: &mut Vec<u8>, length: usize) {
+    if length == input.len() {
+        input.clear();
+    } else {
+        input.drain(..length);
+    }
 }
 
 async fn read_more(stream: &mut (impl AsyncRead + Unpin), input: &mut Vec<u8>) -> io::Result<usize> {

@@ -23,7 +23,8 @@ pub(super) fn event(request: &Request<'_>, recent: &Recent, now: Time) -> Option
     let mut event = Event::new(EventKind::MessageSent, now, request.client, request.service()).account(account);
     event.count = count;
     event.witness = Witness::Report;
-    event.session = request.queue_id.clone();
+    // What the first recipient has already; the queue ID comes with the second.
+    event.session = request.instance.clone();
     event.helo = request.helo.clone();
     event.return_path = request.return_path.clone();
     event.recipient = request.recipient.clone();
@@ -51,26 +52,18 @@ mod tests {
     #[test]
     fn each_recipient_counts_once() {
         let recent = Recent::default();
-        let one = Some((1, None));
+        let sent = |count: u32, session: &str| Some((count, Some(session.to_owned())));
         for (state, more, counted) in [
             ("MAIL", "sasl_username=alice\ninstance=1.a", None),
-            ("RCPT", "sasl_username=alice\ninstance=1.a\nrecipient=bob@remote.test", one.clone()),
+            ("RCPT", "sasl_username=alice\ninstance=1.a\nrecipient=bob@remote.test", sent(1, "1.a")),
             ("RCPT", "sasl_username=alice\ninstance=1.a\nrecipient=bob@remote.test", None),
-            (
-                "RCPT",
-                "sasl_username=alice\ninstance=1.a\nrecipient=carol@remote.test\nqueue_id=A1",
-                Some((1, Some("A1".to_owned()))),
-            ),
+            ("RCPT", "sasl_username=alice\ninstance=1.a\nrecipient=carol@remote.test\nqueue_id=A1", sent(1, "1.a")),
             ("DATA", "sasl_username=alice\ninstance=1.a\nrecipient_count=2", None),
             ("END-OF-MESSAGE", "sasl_username=alice\ninstance=1.a\nrecipient_count=2", None),
-            ("RCPT", "sasl_username=alice\ninstance=1.b\nrecipient=bob@remote.test", one.clone()),
-            (
-                "END-OF-MESSAGE",
-                "sasl_username=alice\ninstance=1.c\nrecipient_count=3\nqueue_id=B2",
-                Some((3, Some("B2".to_owned()))),
-            ),
-            ("END-OF-MESSAGE", "sasl_username=alice\nrecipient_count=0", one.clone()),
-            ("RCPT", "sasl_username=alice\nrecipient=bob@remote.test", one.clone()),
+            ("RCPT", "sasl_username=alice\ninstance=1.b\nrecipient=bob@remote.test", sent(1, "1.b")),
+            ("END-OF-MESSAGE", "sasl_username=alice\ninstance=1.c\nrecipient_count=3\nqueue_id=B2", sent(3, "1.c")),
+            ("END-OF-MESSAGE", "sasl_username=alice\nrecipient_count=0", Some((1, None))),
+            ("RCPT", "sasl_username=alice\nrecipient=bob@remote.test", Some((1, None))),
             ("RCPT", "instance=1.d\nrecipient=bob@remote.test", None),
             ("END-OF-MESSAGE", "instance=1.d\nrecipient_count=3", None),
         ] {

@@ -4,6 +4,7 @@ mod answer;
 mod connection;
 mod mailing;
 mod recent;
+mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use fairban_protocols::Judge;
 use fairban_types::{Code, Diagnosis, Effect, Event, Mailing, Refused, SignIn, SubjectKind, Verdict};
 
-/// Refuses by name, and records what it is asked and told: accounts and local parts of return-paths such as `soft` are
-/// blocked with that effect, and so is everyone but `familiar` at 203.0.113.0/24.
+/// Refuses by name, and records what it is asked and told: accounts, HELO names and local parts of return-paths such as
+/// `soft` are blocked with that effect, and so is everyone but `familiar` at 203.0.113.0/24.
 #[derive(Default)]
 pub(crate) struct Recorder {
     pub(crate) asked: Mutex<Vec<String>>,
@@ -65,7 +65,7 @@ impl Judge for Recorder {
         let account = account.unwrap_or("-");
         self.asked.lock().unwrap().push(format!("send {client} {account} {helo} {}", return_path.unwrap_or("-")));
         let local = return_path.and_then(|path| path.split_once('@')).map_or("", |(local, _)| local);
-        verdict(effect(local), SubjectKind::Sending)
+        verdict(effect(local).or_else(|| effect(helo)), SubjectKind::Sending)
     }
 
     fn hear(&self, event: Event<'static>) -> bool {

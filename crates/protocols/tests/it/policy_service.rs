@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairban_protocols::{Judge, Limits, Listen, PolicyService, Running, policy_service};
-use fairban_types::EventKind;
+use fairban_types::{EventKind, Service, Witness};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 use tokio::net::TcpStream;
 
@@ -71,6 +71,10 @@ async fn effects_in_every_state() {
         ("AUTH", "sasl_username=explain", "REJECT"),
         ("AUTH", "sasl_username=tarpit", "DUNNO"),
         ("AUTH", blocked, "REJECT"),
+        ("AUTH", "sasl_username=alice helo_name=soft", "REJECT"),
+        ("AUTH", "sasl_username=alice helo_name=explain", "REJECT"),
+        ("AUTH", "sasl_username=alice helo_name=tarpit", "DUNNO"),
+        ("EHLO", "helo_name=soft", "DUNNO"),
         ("EHLO", "sender=soft@x.test", "DUNNO"),
         ("MAIL", "sender=soft@x.test", "DUNNO"),
         ("RCPT", "sender=soft@x.test", soft),
@@ -87,7 +91,7 @@ async fn effects_in_every_state() {
     ] {
         assert_eq!(ask(&mut line, &request(state, more)).await, expected, "{state} {more}");
     }
-    assert_eq!(running.counters().requests, 29);
+    assert_eq!(running.counters().requests, 33);
 }
 
 #[tokio::test]
@@ -120,7 +124,11 @@ async fn what_the_judge_is_asked() {
         ),
         ("DATA", "sasl_username=alice sender=a@x.test instance=1.a", vec!["sign-in 192.0.2.7 alice submission"]),
         ("DATA", "server_port=25 instance=1.b", vec!["sign-in 192.0.2.7 - smtp", "send 192.0.2.7 - pc.example.test -"]),
-        ("AUTH", "sasl_username=alice server_port=25", vec!["sign-in 192.0.2.7 alice submission"]),
+        (
+            "AUTH",
+            "sasl_username=alice server_port=25",
+            vec!["sign-in 192.0.2.7 alice submission", "send 192.0.2.7 alice pc.example.test -"],
+        ),
     ] {
         ask(&mut line, &request(state, more)).await;
         assert_eq!(judge.take_asked(), asked, "{state} {more}");
@@ -149,6 +157,28 @@ async fn recipients_are_counted_once_across_connections() {
     let expected = [(sent, 1, Some("b@y.test".into())), (sent, 1, Some("c@y.test".into())), (sent, 40, None)];
     assert_eq!(heard, expected);
     assert_eq!((running.counters().lost, running.counters().refused), (1, 1));
+}
+
+#[tokio::test]
+async fn refused_sign_ins_are_reported() {
+    let (_running, address, judge) = started(|_| {}).await;
+    let mut line = connect(address).await;
+    for more in ["sasl_username=soft instance=1.a", "sasl_username=alice helo_name=soft sasl_method=LOGIN"] {
+        assert_eq!(ask(&mut line, &request("AUTH", more)).await, "REJECT");
+    }
+    ask(&mut line, &request("AUTH", "sasl_username=alice")).await;
+    ask(&mut line, &request("RCPT", "sasl_username=alice client_address=203.0.113.9")).await;
+    let heard: Vec<_> = judge
+        .take_heard()
+        .into_iter()
+        .map(|event| {
+            assert_eq!((event.kind, event.witness), (EventKind::LoginRefused, Witness::Report));
+            assert_eq!((event.service, event.session), (Service::Submission, None));
+            (event.account.unwrap().into_owned(), event.helo.unwrap().into_owned(), event.method.is_some())
+        })
+        .collect();
+    let expected = [("soft", "pc.example.test", false), ("alice", "soft", true)];
+    assert_eq!(heard, expected.map(|(account, helo, method)| (account.to_owned(), helo.to_owned(), method)));
 }
 
 #[tokio::test]

@@ -360,6 +360,9 @@ fn the_audit_is_a_chain() {
         assert_eq!(newest.iter().map(|audit| audit.seq).collect::<Vec<_>>(), [6, 5]);
         assert_eq!(store.verify_audit().unwrap(), AuditState::Intact { entries: 6, head: newest[0].hash });
         assert_eq!(store.audit(9, Some(2)).unwrap()[0].entry.detail, "0");
+        let mut lately = Vec::new();
+        store.audit_since(at(1), |entry| lately.push(entry.detail)).unwrap();
+        assert_eq!(lately, ["2", "2", "1", "1"], "newest first");
     });
 }
 
