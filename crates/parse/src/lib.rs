@@ -5,6 +5,7 @@
 //! the client cannot reach; untrusted text is never searched for an address.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod custom;
 mod dovecot;
 mod exim;
@@ -21,8 +22,9 @@ mod servers;
 use fairban_types::{Event, Time};
 use jiff::tz::TimeZone;
 
+pub use ahead::{Ahead, Counts, Found};
 pub use custom::{CustomError, ExampleResult, Formats, Problem};
-pub use parser::{Counts, LINE_LEN_MAX, Parser};
+pub use parser::{LINE_LEN_MAX, Parser};
 
 /// How one line was read.
 // An event on the heap would cost an allocation for every event of a log.

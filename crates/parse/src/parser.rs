@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fairban_types::{Event, Time};
 
+use crate::ahead::{Ahead, Found};
 use crate::custom::Formats;
 use crate::frequent::Program;
 use crate::message::{Line, Message};
@@ -55,38 +56,33 @@ impl Parser {
         outcome
     }
 
-    /// Reads whole lines, as [`parse`](Parser::parse) reads each; appends their events. This is faster: the text is
-    /// known to be sound, and no line needs to be kept for the next one.
-    pub fn parse_text<'a>(&mut self, text: &'a str, context: &Context, events: &mut Vec<Event<'a>>) -> Counts {
-        let mut counts = Counts::default();
-        let before = std::mem::take(&mut self.last);
-        let mut last: &[u8] = &before;
-        let mut rest = text;
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(memchr::memchr(b'\n', rest.as_bytes()).map_or(rest.len(), |end| end + 1));
-            rest = after;
-            counts.lines += 1;
-            let line = without_end(line.as_bytes());
-            let mut repeated = None;
-            let mut outcome = self.read(line, Some(text), context, &mut repeated);
-            if let Some(repeated) = repeated {
-                outcome = self.again(last, repeated, context);
-            } else {
-                last = if matches!(outcome, Outcome::Event(_)) { line } else { b"" };
-            }
-            match outcome {
-                Outcome::Event(event) => events.push(event),
-                Outcome::Nothing => {}
-                Outcome::Defect(_) => counts.defects += 1,
+    /// A reader of this source's lines ahead of their turn.
+    pub fn ahead(&self) -> Ahead {
+        let queued = postfix::Queued::elsewhere();
+        let reader = Reader { formats: self.reader.formats.clone(), queued, ..Reader::default() };
+        Ahead { parser: Parser { reader, ..Parser::default() } }
+    }
+
+    /// Takes what was read ahead in its turn.
+    #[inline]
+    pub fn settle<'a>(&mut self, found: Found<'a>, context: &Context) -> Outcome<'a> {
+        match found {
+            Found::Event(event) => Outcome::Event(event),
+            Found::Line(line) => self.parse(line, context),
+            Found::Last { line, is_stamped } => {
+                self.last.clear();
+                self.last.extend_from_slice(line);
+                if is_stamped {
+                    self.prefixes.set_stamped();
+                }
+                Outcome::Nothing
             }
         }
-        self.last = last.to_vec();
-        counts
     }
 
     /// `text` is one that the line is part of, if that is known to be sound.
     #[inline(always)]
-    fn read<'a>(
+    pub(crate) fn read<'a>(
         &mut self,
         line: &'a [u8],
         text: Option<&'a str>,
@@ -123,6 +119,18 @@ impl Parser {
         }
     }
 
+    /// Whether a line had to do with what lines before it said, since this was last asked.
+    #[inline(always)]
+    pub(crate) fn take_asked(&mut self) -> bool {
+        let reader = &mut self.reader;
+        self.prefixes.take_asked() | reader.sessions.take_asked() | reader.queued.take_asked()
+    }
+
+    /// Whether the source is known to have shown time stamps.
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.prefixes.is_stamped()
+    }
+
     /// The last line's event, so many times more.
     fn again<'a>(&mut self, last: &[u8], repeated: Repeated, context: &Context) -> Outcome<'a> {
         let Repeated { time, count } = repeated;
@@ -139,21 +147,12 @@ impl Parser {
 
 /// `last message repeated 3 times`.
 #[derive(Clone, Copy, Debug)]
-struct Repeated {
+pub(crate) struct Repeated {
     time: Time,
     count: u32,
 }
 
-/// How many lines a text had, and how many of them were broken.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// All lines.
-    pub lines: u64,
-    /// Those with an [`Outcome::Defect`].
-    pub defects: u64,
-}
-
-fn without_end(line: &[u8]) -> &[u8] {
+pub(crate) fn without_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }

@@ -1,105 +1,167 @@
-//! One log: read and parsed by one thread, decided by another, in order.
+//! One log: read by two threads, decided by one of them, in order.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use fairban_engine::{Engine, Prepared};
-use fairban_parse::{Counts, Outcome};
-use fairban_types::Event;
+use fairban_parse::{Ahead, Context, Counts, Found, Outcome, Parser};
 use indicatif::ProgressBar;
 
 use super::Replay;
-use crate::lines::{BUFFER_LEN_MIN, Log, each};
+use crate::lines::{BUFFER_LEN_MIN, Log, Room};
 
 /// Events borrow from the text that they were read from, so a thread ends with each buffer: large enough that starting
 /// threads costs nothing.
-const BUFFER_LEN: usize = 8 * BUFFER_LEN_MIN;
-/// How far reading may be ahead of deciding, in batches.
-const BATCHES_AHEAD: usize = 8;
+const BUFFER_LEN: usize = 16 * BUFFER_LEN_MIN;
 
-/// What one reading gave.
-#[derive(Default)]
+/// What is left of the log in a buffer; who has time takes the next piece of it.
+struct Pieces<'l, 'b> {
+    log: &'l mut Log,
+    room: Room<'b>,
+    /// How many were taken.
+    taken: usize,
+}
+
+/// What one piece holds.
 struct Batch<'b> {
-    events: Vec<Event<'b>>,
-    /// What is known of each event without the engine.
+    /// The piece's place among those of the buffer.
+    place: usize,
+    found: Vec<Found<'b>>,
+    /// What is known of each event found without the engine.
     prepared: Vec<Prepared>,
     counts: Counts,
     /// Bytes of the log read up to here.
     read: u64,
 }
 
-impl<'b> Batch<'b> {
-    fn add(&mut self, outcome: Outcome<'b>) {
-        self.counts.lines += 1;
-        match outcome {
-            Outcome::Event(event) => self.events.push(event),
-            Outcome::Nothing => {}
-            Outcome::Defect(_) => self.counts.defects += 1,
+/// Reads pieces of one source ahead.
+struct Reader<'c> {
+    ahead: Ahead,
+    context: &'c Context,
+    /// Room for as many findings as came last and some more: a list that grows is copied again and again.
+    likely: usize,
+}
+
+impl Reader<'_> {
+    /// Reads the next piece, if there is one.
+    fn read<'b>(&mut self, pieces: &Mutex<Pieces<'_, 'b>>) -> anyhow::Result<Option<Batch<'b>>> {
+        let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pieces { log, room, taken } = &mut *pieces;
+        if log.is_done(room) {
+            return Ok(None);
         }
+        let (place, piece, read) = (*taken, log.next(room)?, log.read);
+        *taken += 1;
+        drop(pieces);
+        let mut found = Vec::with_capacity(self.likely);
+        let counts = self.ahead.read(piece, self.context, &mut found);
+        self.likely = found.len() + found.len() / 4;
+        let prepare = |found: &Found<'_>| match found {
+            Found::Event(event) => Some(Engine::prepare(event)),
+            Found::Line(_) | Found::Last { .. } => None,
+        };
+        let prepared = found.iter().filter_map(prepare).collect();
+        Ok(Some(Batch { place, found, prepared, counts, read }))
+    }
+}
+
+/// Takes batches in the order of the log.
+struct Decider<'r> {
+    replay: &'r mut Replay,
+    parser: Parser,
+    context: &'r Context,
+    progress: &'r ProgressBar,
+    lines: u64,
+}
+
+impl Decider<'_> {
+    fn decide(&mut self, batch: Batch<'_>) -> anyhow::Result<()> {
+        self.lines += batch.counts.lines;
+        self.replay.summary.defects += batch.counts.defects;
+        let mut prepared = batch.prepared.into_iter();
+        for found in batch.found {
+            let known = if matches!(found, Found::Event(_)) { prepared.next() } else { None };
+            match self.parser.settle(found, self.context) {
+                Outcome::Event(event) => {
+                    self.replay.step(&event, known.unwrap_or_else(|| Engine::prepare(&event)))?;
+                }
+                Outcome::Nothing => {}
+                Outcome::Defect(_) => self.replay.summary.defects += 1,
+            }
+        }
+        self.progress.set_position(batch.read);
+        Ok(())
+    }
+
+    /// Decides what the other thread reads; where that is not ready yet, reads on here.
+    fn decide_all<'b>(
+        &mut self,
+        pieces: &Mutex<Pieces<'_, 'b>>,
+        reader: &mut Reader<'_>,
+        others: Receiver<Batch<'b>>,
+    ) -> anyhow::Result<()> {
+        let mut own: VecDeque<Batch<'b>> = VecDeque::new();
+        for due in 0.. {
+            let batch = loop {
+                if let Some(batch) = own.pop_front_if(|batch| batch.place == due) {
+                    break batch;
+                }
+                // What is due is the first of the other thread's, or was not taken by anyone yet.
+                if let Ok(batch) = others.try_recv() {
+                    break batch;
+                }
+                match reader.read(pieces)? {
+                    Some(batch) => own.push_back(batch),
+                    None => match others.recv() {
+                        Ok(batch) => break batch,
+                        Err(_) => return Ok(()),
+                    },
+                }
+            };
+            self.decide(batch)?;
+        }
+        Ok(())
     }
 }
 
 /// Reads the log to its end and steps through its events; returns how many lines it has.
 pub(super) fn run(log: &mut Log, replay: &mut Replay, progress: &ProgressBar) -> anyhow::Result<u64> {
-    let mut lines = 0;
-    let mut decide = |batch: Batch<'_>| {
-        for (event, prepared) in batch.events.iter().zip(batch.prepared) {
-            replay.step(event, prepared)?;
-        }
-        lines += batch.counts.lines;
-        replay.summary.defects += batch.counts.defects;
-        progress.set_position(batch.read);
-        anyhow::Ok(())
-    };
-    let mut buffer = vec![0; BUFFER_LEN];
+    let context = log.context.clone();
+    let parser = std::mem::take(&mut log.parser);
+    let reader = || Reader { ahead: parser.ahead(), context: &context, likely: 0 };
+    let (mut mine, mut other) = (reader(), reader());
+    let mut decider = Decider { replay, parser, context: &context, progress, lines: 0 };
     let alone = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
+    let mut buffer = vec![0; BUFFER_LEN];
     while !log.is_at_end() {
-        if alone {
-            parse(log, &mut buffer, |batch| decide(batch).map(|()| true))?;
-        } else {
-            side_by_side(log, &mut buffer, &mut decide)?;
-        }
+        let room = log.enter(&mut buffer);
+        let pieces = Mutex::new(Pieces { log, room, taken: 0 });
+        let (sender, others) = channel();
+        thread::scope(|scope| {
+            let (other, pieces) = (&mut other, &pieces);
+            let reading = (!alone).then(|| scope.spawn(move || read_all(other, pieces, sender)));
+            // Dropping `others` early, by an error, ends the reading.
+            decider.decide_all(pieces, &mut mine, others)?;
+            reading.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })?;
+        let Pieces { room, .. } = pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
+        log.leave(room);
     }
-    Ok(lines)
+    Ok(decider.lines)
 }
 
-fn side_by_side<'b>(
-    log: &mut Log,
-    buffer: &'b mut [u8],
-    mut decide: impl FnMut(Batch<'b>) -> anyhow::Result<()>,
+/// Hands on every piece that is left; ends early when nobody wants them.
+fn read_all<'b>(
+    reader: &mut Reader<'_>,
+    pieces: &Mutex<Pieces<'_, 'b>>,
+    sender: Sender<Batch<'b>>,
 ) -> anyhow::Result<()> {
-    let (sender, batches) = sync_channel(BATCHES_AHEAD);
-    thread::scope(|scope| {
-        let send = |sender: SyncSender<Batch<'b>>| move |batch| Ok(sender.send(batch).is_ok());
-        let parser = scope.spawn(move || parse(log, buffer, send(sender)));
-        // When this ends early, the sender fails and the parser ends, too.
-        batches.into_iter().try_for_each(&mut decide)?;
-        parser.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-    })
-}
-
-/// Fills the buffer and hands on what was parsed, batch by batch, until it is not wanted any more.
-fn parse<'b>(
-    log: &mut Log,
-    buffer: &'b mut [u8],
-    mut hand_on: impl FnMut(Batch<'b>) -> anyhow::Result<bool>,
-) -> anyhow::Result<()> {
-    let mut room = log.enter(buffer);
-    // Room for as many events as came last and some more: a list that grows is copied again and again.
-    let mut likely = 0;
-    while !log.is_done(&room) {
-        let piece = log.next(&mut room)?;
-        let mut batch = Batch { read: log.read, events: Vec::with_capacity(likely), ..Batch::default() };
-        match std::str::from_utf8(piece) {
-            Ok(text) => batch.counts = log.parser.parse_text(text, &log.context, &mut batch.events),
-            Err(_) => each(piece).for_each(|line| batch.add(log.parser.parse(line, &log.context))),
-        }
-        batch.prepared = batch.events.iter().map(Engine::prepare).collect();
-        likely = batch.events.len() + batch.events.len() / 4;
-        if !hand_on(batch)? {
+    while let Some(batch) = reader.read(pieces)? {
+        if sender.send(batch).is_err() {
             break;
         }
     }
-    log.leave(room);
     Ok(())
 }

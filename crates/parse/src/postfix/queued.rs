@@ -30,11 +30,30 @@ struct Submission {
 pub(crate) struct Queued {
     /// Empty until the first message.
     slots: Vec<Option<Submission>>,
+    /// Whether the source's messages are remembered elsewhere: then nothing is remembered here.
+    is_elsewhere: bool,
+    /// Whether something was to be remembered or known, elsewhere.
+    was_asked: bool,
 }
 
 impl Queued {
+    /// The messages of a source whose lines are read ahead of their turn.
+    pub(crate) fn elsewhere() -> Self {
+        Queued { is_elsewhere: true, ..Queued::default() }
+    }
+
+    /// Whether a line had to do with messages that are remembered elsewhere, since this was last asked.
+    #[inline(always)]
+    pub(crate) fn take_asked(&mut self) -> bool {
+        std::mem::take(&mut self.was_asked)
+    }
+
     /// Remembers who submits a message; `text` begins with its queue ID.
     pub(super) fn note(&mut self, text: &[u8], event: &Event<'_>) {
+        if self.is_elsewhere {
+            self.was_asked = true;
+            return;
+        }
         let Some(account) = event.account.as_deref() else { return };
         let Some(id) = id(text) else { return };
         if self.slots.is_empty() {
@@ -47,6 +66,9 @@ impl Queued {
     /// Reads what the queue manager says. A message is told when it is first taken up, and not when it is tried again.
     #[inline]
     pub(super) fn read<'a>(&mut self, line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
+        if self.is_elsewhere {
+            self.was_asked |= words(text).is_some_and(|words| words.starts_with(FROM));
+        }
         if self.slots.is_empty() {
             return Outcome::Nothing;
         }
@@ -59,8 +81,8 @@ impl Queued {
         if slot.as_ref()?.id != id {
             return None;
         }
-        let words = &text[text.iter().position(|byte| *byte == b':')?..];
-        let from = words.strip_prefix(b": from=<")?;
+        let words = words(text)?;
+        let from = words.strip_prefix(FROM)?;
         // The number stands behind everything that a client chose.
         let number = &from[rfind(from, b", nrcpt=")? + 8..];
         let (_, count) = crate::scan::leading_number(number);
@@ -73,9 +95,20 @@ impl Queued {
     }
 }
 
+/// What a message's words begin with when it is taken up.
+const FROM: &[u8] = b": from=<";
+
+/// What stands behind a queue ID.
+fn words(text: &[u8]) -> Option<&[u8]> {
+    Some(&text[text.iter().take(ID_LEN_MAX + 1).position(|byte| *byte == b':')?..])
+}
+
+/// The longest queue ID.
+const ID_LEN_MAX: usize = 16;
+
 /// A queue ID as a number: long ones have some sixteen letters.
 fn id(text: &[u8]) -> Option<u128> {
-    let end = text.iter().take(17).position(|byte| *byte == b':')?;
+    let end = text.iter().take(ID_LEN_MAX + 1).position(|byte| *byte == b':')?;
     (end > 0).then(|| text[..end].iter().fold(0, |id, byte| id << 8 | u128::from(*byte)))
 }
 

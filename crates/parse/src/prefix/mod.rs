@@ -33,9 +33,26 @@ pub(crate) struct Prefixes {
     /// Whether the source has shown time stamps: then a line without one continues the line before, and what it seems
     /// to say may be a client's text.
     is_stamped: bool,
+    /// Whether a line's meaning depended on that while it was not the case.
+    was_asked: bool,
 }
 
 impl Prefixes {
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.is_stamped
+    }
+
+    /// Notes that lines read elsewhere have shown time stamps.
+    pub(crate) fn set_stamped(&mut self) {
+        self.is_stamped = true;
+    }
+
+    /// Whether a line was read otherwise than it would have been behind a time stamp, since this was last asked.
+    #[inline(always)]
+    pub(crate) fn take_asked(&mut self) -> bool {
+        std::mem::take(&mut self.was_asked)
+    }
+
     /// The time and the program of a line that is like most others: with the minute of a line before, a host and one
     /// of the most frequent programs.
     #[inline(always)]
@@ -62,7 +79,10 @@ impl Prefixes {
                 stamped(&stamp)
             }
             None if self.is_stamped => Ok(Split::Continuation),
-            None => Ok(unstamped(line, context.reference)),
+            None => {
+                self.was_asked = true;
+                Ok(unstamped(line, context.reference))
+            }
         }
     }
 

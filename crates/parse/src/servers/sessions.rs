@@ -34,11 +34,20 @@ pub(super) struct Session {
 pub(crate) struct Sessions {
     /// Empty until the first session.
     slots: Vec<Option<(Server, u128, Session)>>,
+    /// Whether a line had to do with a session.
+    was_asked: bool,
 }
 
 impl Sessions {
+    /// Whether a line had to do with a session, since this was last asked.
+    #[inline(always)]
+    pub(crate) fn take_asked(&mut self) -> bool {
+        std::mem::take(&mut self.was_asked)
+    }
+
     /// The session of that name, made if it is not there.
     pub(super) fn entry(&mut self, server: Server, name: u128) -> &mut Session {
+        self.was_asked = true;
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, || None);
         }
@@ -51,6 +60,7 @@ impl Sessions {
 
     /// The session of that name, if it is known.
     pub(super) fn get(&mut self, server: Server, name: u128) -> Option<&mut Session> {
+        self.was_asked = true;
         match self.slots.get_mut(place(name))? {
             Some((of, kept, session)) if *of == server && *kept == name => Some(session),
             _ => None,

@@ -48,34 +48,68 @@ fn a_line_end_is_no_part_of_the_line() {
     }
 }
 
-#[test]
-fn a_text_is_read_as_its_lines_are() {
+/// Lines of every server, those that refer to lines before them, and some that are not sound.
+fn whole_corpus() -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut text = String::from("Nov 21 19:12:35 mail last message repeated 4 times\n");
-    for file in fs::read_dir(folder).expect("the corpus can be listed") {
-        text += &fs::read_to_string(file.expect("a file of the corpus").path()).expect("text");
-        text += "Nov 21 19:12:35 mail last message repeated 4 times\r\n";
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let again = "Nov 21 19:12:35 mail last message repeated 4 times\r\n";
+    let mut text = format!("{again}not stamped\n{again}");
+    for file in files {
+        text += &fs::read_to_string(file).unwrap();
+        text += again;
+        text += again;
+    }
+    for line in [
+        "submission/smtpd[1]: 417AC98C152: client=a[192.0.2.7], sasl_method=LOGIN, sasl_username=alice",
+        "qmgr[9]: 417AC98C152: from=<alice@example.test>, size=439, nrcpt=2 (queue active)",
+        "smtpd[1]: lost connection after AUTH from a[192.0.2.7]",
+    ] {
+        text += &format!("Nov 21 19:12:05 mail postfix/{line}\n{again}");
     }
     // Fields are cut inside of characters, too.
-    text += &format!("Nov 21 19:12:05 mx dovecot: imap-login: Login: user=<{}>, rip=192.0.2.7", "ä€😀".repeat(90));
-    let first = "Nov 21 19:12:05 mail postfix/smtpd[1]: lost connection after AUTH from a[192.0.2.7]";
-    let (mut one_by_one, mut at_once) = (Parser::new(), Parser::new());
-    for parser in [&mut one_by_one, &mut at_once] {
-        assert!(matches!(parser.parse(first.as_bytes(), &context()), Outcome::Event(_)));
-    }
-    let mut events = Vec::new();
-    let counts = at_once.parse_text(&text, &context(), &mut events);
-    let (mut expected, mut defects) = (Vec::new(), 0);
-    for line in text.lines() {
-        match one_by_one.parse(line.as_bytes(), &context()) {
+    text += &format!("Nov 21 19:12:05 mx dovecot: imap-login: Login: user=<{}>, rip=192.0.2.7\n", "ä€😀".repeat(90));
+    let mut text = text.into_bytes();
+    text.extend_from_slice(b"Nov 21 19:12:05 mx dovecot: imap-login: Login: user=<\xff>, rip=192.0.2.7");
+    text
+}
+
+#[test]
+fn pieces_read_ahead_are_settled_as_their_lines_are() {
+    let corpus = whole_corpus();
+    let lines: Vec<&[u8]> = corpus.split_inclusive(|byte| *byte == b'\n').collect();
+    let (mut expected, mut expected_counts) = (Vec::new(), Counts::default());
+    let mut one_by_one = Parser::new();
+    for line in &lines {
+        expected_counts.lines += 1;
+        match one_by_one.parse(line, &context()) {
             Outcome::Event(event) => expected.push(event),
             Outcome::Nothing => {}
-            Outcome::Defect(_) => defects += 1,
+            Outcome::Defect(_) => expected_counts.defects += 1,
         }
     }
-    assert_eq!(events, expected);
-    assert!(events.len() > 300 && events[0].count == 4, "{}", events.len());
-    assert_eq!(counts, Counts { lines: text.lines().count() as u64, defects });
+    assert!(expected.len() > 300 && expected_counts.defects > 0, "{}", expected.len());
+    for lines_each in [1, 2, 3, 7, 64, lines.len()] {
+        let mut parser = Parser::new();
+        let mut readers = [parser.ahead(), parser.ahead()];
+        let (mut events, mut counts) = (Vec::new(), Counts::default());
+        for (number, piece) in lines.chunks(lines_each).enumerate() {
+            let piece = piece.concat().leak();
+            let mut found = Vec::new();
+            let read = readers[number % 3 % 2].read(piece, &context(), &mut found);
+            counts.lines += read.lines;
+            counts.defects += read.defects;
+            for found in found {
+                match parser.settle(found, &context()) {
+                    Outcome::Event(event) => events.push(event),
+                    Outcome::Nothing => {}
+                    Outcome::Defect(_) => counts.defects += 1,
+                }
+            }
+        }
+        assert_eq!(counts, expected_counts, "{lines_each} lines a piece");
+        assert!(events == expected, "{lines_each} lines a piece");
+    }
 }
 
 #[test]
