@@ -86,14 +86,14 @@ impl Engine {
     }
 
     /// The attack goes on: once half the guard's time is over, it starts anew.
-    pub(crate) fn prolong_guard(&mut self, event: &Event<'_>, out: &mut Vec<Decision>) {
-        let (Some(policy), Some(name)) = (&self.rules.policy.guard, event.account.as_deref()) else { return };
-        let subject = Subject::Account(hash::lower(name.trim()).into_owned());
-        let Some(held) = self.standing.get(&subject) else { return };
+    pub(crate) fn prolong_guard(&mut self, seen: Seen<'_>, out: &mut Vec<Decision>) {
+        let (Some(policy), Some(name)) = (&self.rules.policy.guard, seen.event.account.as_deref()) else { return };
+        let Some(held) = self.standing.account(seen.account) else { return };
         let until = self.now.after(policy.lasts);
         if held.until.is_none_or(|end| end.since(self.now) > policy.lasts / 2) {
             return;
         }
+        let subject = Subject::Account(hash::lower(name.trim()).into_owned());
         self.renew(subject, "prolonged: the attack goes on", out, |renewed| renewed.until = Some(until));
     }
 

@@ -23,12 +23,14 @@ pub(crate) struct Networks<T> {
     ipv4: Vec<Level<T>>,
     /// Longest prefix first.
     ipv6: Vec<Level<T>>,
+    /// By the first byte of an IPv4 address: whether a network here may hold it. Most addresses need no look-up.
+    may_hold: [bool; 256],
     len: usize,
 }
 
 impl<T> Default for Networks<T> {
     fn default() -> Self {
-        Networks { ipv4: Vec::new(), ipv6: Vec::new(), len: 0 }
+        Networks { ipv4: Vec::new(), ipv6: Vec::new(), may_hold: [false; 256], len: 0 }
     }
 }
 
@@ -55,6 +57,10 @@ impl<T> Networks<T> {
 
     pub(crate) fn insert(&mut self, net: IpNet, value: T) -> Option<T> {
         let prefix = net.prefix_len();
+        if let IpNet::V4(v4) = net {
+            let (first, last) = (v4.network().octets()[0], v4.broadcast().octets()[0]);
+            self.may_hold[usize::from(first)..=usize::from(last)].fill(true);
+        }
         let levels = self.levels_mut(net);
         let at = levels.partition_point(|level| level.prefix > prefix);
         if levels.get(at).is_none_or(|level| level.prefix != prefix) {
@@ -84,7 +90,11 @@ impl<T> Networks<T> {
     /// What is kept of the networks that hold the address, narrowest first.
     pub(crate) fn covering(&self, address: IpAddr) -> impl Iterator<Item = (IpNet, &T)> {
         let address = address.to_canonical();
-        self.levels(address.is_ipv4()).iter().filter_map(move |level| {
+        let levels = match address {
+            IpAddr::V4(v4) if !self.may_hold[usize::from(v4.octets()[0])] => &[],
+            _ => self.levels(address.is_ipv4()),
+        };
+        levels.iter().filter_map(move |level| {
             let bits = bits(address, level.prefix);
             level.nets.get(&bits).map(|value| (network_from_bits(bits, level.prefix, level.prefix), value))
         })

@@ -61,7 +61,7 @@ impl Engine {
         };
         let seen = self.see(event, client, prepared, tries);
         match refusing {
-            Refusing::Guard => self.prolong_guard(event, out),
+            Refusing::Guard => self.prolong_guard(seen, out),
             Refusing::Lingering => self.linger(seen, out),
             // Locked out of one account, who goes on trying is still guessing.
             Refusing::Pair if !self.standing.is_exempt(client) => {

@@ -156,8 +156,13 @@ impl Standing {
         if self.accounts.is_empty() { None } else { self.accounts.get(&account).map(|named| &named.held) }
     }
 
+    /// Whether any account is blocked at an address alone.
+    pub(crate) fn has_pairs(&self) -> bool {
+        !self.pairs.is_empty()
+    }
+
     pub(crate) fn pair(&self, account: AccountId, net: IpNet) -> Option<&Held> {
-        if self.pairs.is_empty() { None } else { self.pairs.get(&(account, net)).map(|named| &named.held) }
+        self.pairs.get(&(account, net)).map(|named| &named.held)
     }
 
     /// The send block with this key.

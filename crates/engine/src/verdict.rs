@@ -78,10 +78,12 @@ impl Engine {
         }
         // Only a mail server that asks can refuse one account: what nobody enforces must not shield an attacker.
         if account != 0 && self.rules.policy.mail_servers_ask {
-            let address = self.rules.policy.address;
-            let net = network_of(client, address.ipv4_prefix, address.ipv6_prefix);
-            if let Some(held) = self.standing.pair(account, net).filter(|held| in_force(held)) {
-                return Some(held);
+            if self.standing.has_pairs() {
+                let address = self.rules.policy.address;
+                let net = network_of(client, address.ipv4_prefix, address.ipv6_prefix);
+                if let Some(held) = self.standing.pair(account, net).filter(|held| in_force(held)) {
+                    return Some(held);
+                }
             }
             if let Some(held) = self.standing.account(account).filter(|held| in_force(held)) {
                 return (!(held.spares_familiar && is_familiar())).then_some(held);

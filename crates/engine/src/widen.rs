@@ -23,6 +23,11 @@ impl Engine {
         if members.len() < policy.addresses as usize {
             return;
         }
+        // What of their entries is too old or forgiven is looked at only if they are enough.
+        let entries = members.iter().map(|slot| self.records.get(*slot).entries.as_slice());
+        if entries.map(tries).sum::<u32>() < policy.failures {
+            return;
+        }
         let policy = policy.clone();
         let net = network_of(seen.place.client, policy.ipv4_prefix, policy.ipv6_prefix);
         let start = self.now.before(policy.period).millis();
@@ -91,4 +96,9 @@ impl Engine {
             out,
         );
     }
+}
+
+/// The tries of all failed sign-ins among the entries.
+fn tries(entries: &[Entry]) -> u32 {
+    entries.iter().filter(|entry| entry.kind.is_login_failure()).map(|entry| u32::from(entry.tries)).sum()
 }

@@ -3,7 +3,10 @@
 //! Nearly all lines mean the same whatever the lines before said. Only those that do not are read again in their turn,
 //! by the source's [`Parser`](crate::Parser).
 
-use fairban_types::Event;
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use fairban_types::{Event, Service};
 
 use crate::{Context, Outcome, Parser};
 
@@ -14,15 +17,33 @@ pub struct Ahead {
     pub(crate) parser: Parser,
 }
 
-/// What was found in a piece, for [`Parser::settle`].
+/// What was found in a piece.
 // An event on the heap would cost an allocation for every event of a log.
 #[allow(clippy::large_enum_variant)]
 #[derive(Clone, Debug)]
 pub enum Found<'a> {
     /// A line's event.
     Event(Event<'a>),
+    /// What is left to the source's parser.
+    Later(Later<'a>),
+}
+
+/// What the source's parser takes in its turn.
+#[derive(Clone, Copy, Debug)]
+pub enum Later<'a> {
     /// A line that must be read in its turn.
     Line(&'a [u8]),
+    /// What a line told of a message, beside its event, for the line that tells the number of its recipients.
+    Submission {
+        /// The message's queue ID, as a number.
+        id: u128,
+        /// Who submitted it.
+        client: IpAddr,
+        /// On which service.
+        service: Service,
+        /// Of which account.
+        account: &'a str,
+    },
     /// What later lines may refer to.
     Last {
         /// The line before what comes next, if it held an event; else empty.
@@ -56,9 +77,21 @@ impl Ahead {
             let line = crate::parser::without_end(line);
             let mut repeated = None;
             let outcome = self.parser.read(line, text, context, &mut repeated);
-            if self.parser.take_asked() || repeated.is_some() {
+            let mut must_wait = self.parser.take_asked() || repeated.is_some();
+            if let Some(id) = self.parser.take_noted()
+                && let Outcome::Event(event) = &outcome
+            {
+                let (client, service) = (event.client, event.service);
+                match event.account {
+                    Some(Cow::Borrowed(account)) => {
+                        found.push(Found::Later(Later::Submission { id, client, service, account }));
+                    }
+                    _ => must_wait = true,
+                }
+            }
+            if must_wait {
                 found.extend(last.take().filter(|_| repeated.is_some()).map(|line| self.last(line)));
-                found.push(Found::Line(line));
+                found.push(Found::Later(Later::Line(line)));
                 last = None;
                 continue;
             }
@@ -74,6 +107,6 @@ impl Ahead {
     }
 
     fn last<'a>(&self, line: &'a [u8]) -> Found<'a> {
-        Found::Last { line, is_stamped: self.parser.is_stamped() }
+        Found::Later(Later::Last { line, is_stamped: self.parser.is_stamped() })
     }
 }

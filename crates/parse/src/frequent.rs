@@ -33,8 +33,11 @@ pub(crate) fn program(text: &[u8]) -> Option<Program<'_>> {
     } else if let Some(rest) = rest.strip_prefix(b"qmgr[") {
         (Daemon::Queue, rest)
     } else {
-        let name = [&b"smtp["[..], b"lmtp[", b"local[", b"anvil["].into_iter();
-        let rest = { name }.find_map(|name| rest.strip_prefix(name))?;
+        let rest = rest
+            .strip_prefix(b"smtp[")
+            .or_else(|| rest.strip_prefix(b"lmtp["))
+            .or_else(|| rest.strip_prefix(b"local["))
+            .or_else(|| rest.strip_prefix(b"anvil["))?;
         return behind_process_id(rest).map(|_| Program::Silent);
     };
     Some(Program::Postfix(daemon, behind_process_id(rest)?))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fairban_types::{Event, Time};
 
-use crate::ahead::{Ahead, Found};
+use crate::ahead::{Ahead, Later};
 use crate::custom::Formats;
 use crate::frequent::Program;
 use crate::message::{Line, Message};
@@ -63,13 +63,15 @@ impl Parser {
         Ahead { parser: Parser { reader, ..Parser::default() } }
     }
 
-    /// Takes what was read ahead in its turn.
-    #[inline]
-    pub fn settle<'a>(&mut self, found: Found<'a>, context: &Context) -> Outcome<'a> {
-        match found {
-            Found::Event(event) => Outcome::Event(event),
-            Found::Line(line) => self.parse(line, context),
-            Found::Last { line, is_stamped } => {
+    /// Takes what reading ahead has left, in its turn.
+    pub fn settle<'a>(&mut self, later: Later<'a>, context: &Context) -> Outcome<'a> {
+        match later {
+            Later::Line(line) => self.parse(line, context),
+            Later::Submission { id, client, service, account } => {
+                self.reader.queued.remember(id, client, service, account);
+                Outcome::Nothing
+            }
+            Later::Last { line, is_stamped } => {
                 self.last.clear();
                 self.last.extend_from_slice(line);
                 if is_stamped {
@@ -124,6 +126,12 @@ impl Parser {
     pub(crate) fn take_asked(&mut self) -> bool {
         let reader = &mut self.reader;
         self.prefixes.take_asked() | reader.sessions.take_asked() | reader.queued.take_asked()
+    }
+
+    /// The queue ID of a message whose submission the line tells, if that is to be settled.
+    #[inline(always)]
+    pub(crate) fn take_noted(&mut self) -> Option<u128> {
+        self.reader.queued.take_noted()
     }
 
     /// Whether the source is known to have shown time stamps.

@@ -60,7 +60,7 @@ impl Reader<'_> {
         self.likely = found.len() + found.len() / 4;
         let prepare = |found: &Found<'_>| match found {
             Found::Event(event) => Some(Engine::prepare(event)),
-            Found::Line(_) | Found::Last { .. } => None,
+            Found::Later(_) => None,
         };
         let prepared = found.iter().filter_map(prepare).collect();
         Ok(Some(Batch { place, found, prepared, counts, read }))
@@ -81,14 +81,17 @@ impl Decider<'_> {
         self.lines += batch.counts.lines;
         self.replay.summary.defects += batch.counts.defects;
         let mut prepared = batch.prepared.into_iter();
-        for found in batch.found {
-            let known = if matches!(found, Found::Event(_)) { prepared.next() } else { None };
-            match self.parser.settle(found, self.context) {
-                Outcome::Event(event) => {
-                    self.replay.step(&event, known.unwrap_or_else(|| Engine::prepare(&event)))?;
+        for found in &batch.found {
+            match found {
+                Found::Event(event) => {
+                    let prepared = prepared.next().unwrap_or_else(|| Engine::prepare(event));
+                    self.replay.step(event, prepared)?;
                 }
-                Outcome::Nothing => {}
-                Outcome::Defect(_) => self.replay.summary.defects += 1,
+                Found::Later(later) => match self.parser.settle(*later, self.context) {
+                    Outcome::Event(event) => self.replay.step(&event, Engine::prepare(&event))?,
+                    Outcome::Nothing => {}
+                    Outcome::Defect(_) => self.replay.summary.defects += 1,
+                },
             }
         }
         self.progress.set_position(batch.read);

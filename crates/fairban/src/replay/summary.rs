@@ -1,6 +1,7 @@
 //! What a replay amounts to, for a person to use.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub(super) struct Summary {
     blocks_by_diagnosis: BTreeMap<String, u64>,
     /// Accounts with refused good sign-ins, and how many.
     touched_accounts: BTreeMap<String, u64>,
+    /// The same while it grows.
+    #[serde(skip)]
+    touched: HashMap<String, u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +81,7 @@ impl Summary {
             blocks_by_rule: BTreeMap::new(),
             blocks_by_diagnosis: BTreeMap::new(),
             touched_accounts: BTreeMap::new(),
+            touched: HashMap::new(),
             first: None,
             last: None,
             seconds: 0.0,
@@ -94,8 +99,7 @@ impl Summary {
             Outcome::Stopped(_) if good => {
                 self.stopped += 1;
                 self.good_sign_ins_refused += 1;
-                let account = event.account.as_deref().unwrap_or("?").to_lowercase();
-                *self.touched_accounts.entry(account).or_default() += 1;
+                self.touch(event.account.as_deref().unwrap_or("?"));
             }
             Outcome::Stopped(_) => self.stopped += 1,
             Outcome::Counted => self.counted += 1,
@@ -108,6 +112,15 @@ impl Summary {
         }
         self.first = Some(self.first.map_or(event.time, |first| first.min(event.time)));
         self.last = Some(self.last.map_or(event.time, |last| last.max(event.time)));
+    }
+
+    fn touch(&mut self, account: &str) {
+        let is_lower = account.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let account = if is_lower { Cow::Borrowed(account) } else { Cow::Owned(account.to_lowercase()) };
+        match self.touched.get_mut(&*account) {
+            Some(count) => *count += 1,
+            None => _ = self.touched.insert(account.into_owned(), 1),
+        }
     }
 
     fn failed_at(&mut self, hour: i64) {
@@ -142,6 +155,7 @@ impl Summary {
 
     pub(super) fn finish(&mut self, lines: u64, took: Duration, standing: usize, _now: Time) {
         self.settle_hour();
+        self.touched_accounts = self.touched.drain().collect();
         self.lines = lines;
         self.standing_at_end = standing;
         self.seconds = took.as_secs_f64();

@@ -32,8 +32,10 @@ pub(crate) struct Queued {
     slots: Vec<Option<Submission>>,
     /// Whether the source's messages are remembered elsewhere: then nothing is remembered here.
     is_elsewhere: bool,
-    /// Whether something was to be remembered or known, elsewhere.
+    /// Whether a message was to be known that is remembered elsewhere.
     was_asked: bool,
+    /// The queue ID of a message that is to be remembered elsewhere.
+    noted: Option<u128>,
 }
 
 impl Queued {
@@ -48,18 +50,28 @@ impl Queued {
         std::mem::take(&mut self.was_asked)
     }
 
+    /// The queue ID of a message that is to be remembered elsewhere, by [`remember`](Queued::remember).
+    #[inline(always)]
+    pub(crate) fn take_noted(&mut self) -> Option<u128> {
+        self.noted.take()
+    }
+
     /// Remembers who submits a message; `text` begins with its queue ID.
     pub(super) fn note(&mut self, text: &[u8], event: &Event<'_>) {
-        if self.is_elsewhere {
-            self.was_asked = true;
-            return;
-        }
         let Some(account) = event.account.as_deref() else { return };
         let Some(id) = id(text) else { return };
+        if self.is_elsewhere {
+            self.noted = Some(id);
+        } else {
+            self.remember(id, event.client, event.service, account);
+        }
+    }
+
+    /// Remembers who submits the message with a queue ID.
+    pub(crate) fn remember(&mut self, id: u128, client: IpAddr, service: Service, account: &str) {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, || None);
         }
-        let (client, service) = (event.client, event.service);
         self.slots[place(id)] = Some(Submission { id, client, service, account: account.into() });
     }
 

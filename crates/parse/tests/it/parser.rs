@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use fairban_parse::{Counts, Formats, Outcome, Parser};
+use fairban_parse::{Counts, Formats, Found, Outcome, Parser};
 use fairban_types::{CustomFormat, EventKind, Service};
 
 use crate::show::{context, show};
@@ -100,7 +100,11 @@ fn pieces_read_ahead_are_settled_as_their_lines_are() {
             counts.lines += read.lines;
             counts.defects += read.defects;
             for found in found {
-                match parser.settle(found, &context()) {
+                let outcome = match found {
+                    Found::Event(event) => Outcome::Event(event),
+                    Found::Later(later) => parser.settle(later, &context()),
+                };
+                match outcome {
                     Outcome::Event(event) => events.push(event),
                     Outcome::Nothing => {}
                     Outcome::Defect(_) => counts.defects += 1,
