@@ -168,6 +168,7 @@ struct Reader {
     formats: Option<Arc<Formats>>,
     sessions: Sessions,
     queued: postfix::Queued,
+    programs: dovecot::Programs,
 }
 
 impl Reader {
@@ -176,7 +177,7 @@ impl Reader {
         match program {
             Program::Silent => Outcome::Nothing,
             Program::Postfix(daemon, text) => postfix::read(daemon, line, text, &mut self.queued),
-            Program::Dovecot(process) => dovecot::read(&process, line),
+            Program::Dovecot(process) => dovecot::read(&process, line, &mut self.programs),
         }
     }
 
@@ -231,10 +232,10 @@ impl Reader {
         }
         if let Some(process) = dovecot::process(message) {
             if message.program.starts_with(b"dovecot") {
-                return dovecot::read(&process, message.line());
+                return dovecot::read(&process, message.line(), &mut self.programs);
             }
             // Other servers have a `pop3-login`, too.
-            let outcome = dovecot::read(&process, message.line());
+            let outcome = dovecot::read(&process, message.line(), &mut self.programs);
             if !matches!(outcome, Outcome::Nothing) {
                 return outcome;
             }

@@ -8,6 +8,8 @@ mod fairness;
 mod operator;
 mod outbound;
 mod outlived;
+mod portal;
+mod programs;
 mod sending;
 mod surroundings;
 mod witness;
@@ -81,6 +83,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         sending::tests(),
         outbound::tests(),
         outlived::tests(),
+        portal::tests(),
+        programs::tests(),
     ]
     .into_iter()
     .flatten()
