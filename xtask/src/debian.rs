@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 use crate::process::{find, output, run, target};
 
 /// What the lab is made of.
-pub(crate) const LAB: [&str; 13] = [
+pub(crate) const LAB: [&str; 14] = [
     "chromium",
     "curl",
     "dovecot-imapd",
@@ -20,6 +20,7 @@ pub(crate) const LAB: [&str; 13] = [
     "dovecot-pop3d",
     "iproute2",
     "libcap2-bin",
+    "libnet-ssleay-perl",
     "nftables",
     "openssl",
     "postfix",

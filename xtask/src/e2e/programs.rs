@@ -1,6 +1,6 @@
 //! What programs that others wrote make of the explainer: Python's libraries, swaks and curl, from a blocked address.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -54,7 +54,7 @@ const OTHERS: [&str; 7] = [
     "swaks --server 10.99.0.1 --port 25 --quit-after RCPT --to bob@example.test --from a@remote.test --helo client.test",
     "swaks --server 10.99.0.1 --port 587 --auth PLAIN --auth-user bob --auth-password right-bob --quit-after AUTH",
     "swaks --server 10.99.0.1 --port 587 -tls --auth LOGIN --auth-user bob --auth-password right-bob --quit-after AUTH",
-    "swaks --server 10.99.0.1 --port 465 --tls-on-connect --auth PLAIN --auth-user bob --auth-password right-bob",
+    "swaks --server 10.99.0.1 --port 465 --tls-on-connect --auth PLAIN --auth-user bob --auth-password right-bob --quit-after AUTH",
     "curl -sSv --max-time 20 imap://10.99.0.1/INBOX -u bob:right-bob",
     "curl -sSvk --max-time 20 imaps://10.99.0.1/INBOX -u bob:right-bob",
     "curl -sSvk --max-time 20 pop3s://10.99.0.1/1 -u bob:right-bob",
@@ -74,7 +74,8 @@ fn show_the_reason(lab: &mut Lab) -> Result<()> {
     for other in OTHERS {
         let mut words = other.split(' ');
         let program = words.next().context("no program")?;
-        let told = said(lab, Command::new(program).args(words))?;
+        // What waits for more than it is told would wait for ever.
+        let told = said(lab, Command::new("timeout").args(["30", program]).args(words))?;
         let shown = told.lines().find(|line| tells(line, &code));
         println!("    {program} {}", shown.with_context(|| format!("`{other}` does not show why: {told}"))?.trim());
     }
@@ -89,7 +90,7 @@ fn tells(text: &str, code: &str) -> bool {
 fn said(lab: &Lab, command: &mut Command) -> Result<String> {
     let output = lab.net.on_clients(|| {
         let program = command.get_program().to_string_lossy().into_owned();
-        command.output().with_context(|| format!("cannot start {program}: is it installed?"))
+        command.stdin(Stdio::null()).output().with_context(|| format!("cannot start {program}: is it installed?"))
     })?;
     Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }

@@ -15,8 +15,9 @@ use super::net::{Net, SERVER_V4, SERVER_V6};
 use crate::process::{Daemon, find, output};
 
 /// The accounts that exist; each one's password is `right-` and its name.
-pub(crate) const ACCOUNTS: [&str; 16] = [
+pub(crate) const ACCOUNTS: [&str; 17] = [
     "alice",
+    "alice@example.test",
     "bob",
     "carol",
     "dave",
