@@ -10,6 +10,7 @@ mod outbound;
 mod outlived;
 mod portal;
 mod programs;
+mod reconnecting;
 mod sending;
 mod surroundings;
 mod witness;
@@ -85,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         outlived::tests(),
         portal::tests(),
         programs::tests(),
+        reconnecting::tests(),
     ]
     .into_iter()
     .flatten()

@@ -240,6 +240,15 @@ reconcile_every = \"10s\"
         net.on_server(|| output(&mut command)).map(drop)
     }
 
+    /// The most memory that it has held so far.
+    pub(crate) fn memory_kib(&self) -> Result<u64> {
+        let pid = self.daemon.as_ref().context("Fairban does not run")?.pid();
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let most = most.and_then(|most| most.split_whitespace().next()).context("the kernel does not tell")?;
+        Ok(most.parse()?)
+    }
+
     /// Makes it stand still, or go on.
     pub(crate) fn freeze(&mut self, frozen: bool) -> Result<()> {
         self.daemon()?.signal(if frozen { Signal::SIGSTOP } else { Signal::SIGCONT })
