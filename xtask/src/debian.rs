@@ -12,21 +12,28 @@ use nix::unistd::Uid;
 use crate::process::{find, output, run, target};
 
 /// What the lab is made of.
-pub(crate) const LAB: [&str; 9] = [
+pub(crate) const LAB: [&str; 14] = [
+    "chromium",
+    "curl",
     "dovecot-imapd",
     "dovecot-managesieved",
     "dovecot-pop3d",
     "iproute2",
     "libcap2-bin",
+    "libnet-ssleay-perl",
     "nftables",
     "openssl",
     "postfix",
+    "python3",
+    "swaks",
     "util-linux",
 ];
 
 /// Installs those that are missing. Starts none of their services.
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    let missing = missing(packages)?;
+    let mut missing = missing(packages)?;
+    // Those who have Node.js seldom have Debian's.
+    missing.extend(["nodejs", "npm"].into_iter().filter(|_| find("node").is_none() || find("npm").is_none()));
     if missing.is_empty() {
         return Ok(());
     }

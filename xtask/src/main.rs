@@ -70,6 +70,7 @@ fn run(task: Task) -> Result<()> {
         Task::E2e(args) => e2e::run(&args),
         Task::Lab { command } => lab::commands::run(&command.unwrap_or(lab::commands::LabCommand::Up {
             program: None,
+            portal: false,
             asking: false,
             exim: false,
         })),

@@ -9,7 +9,6 @@ use fairban_types::{
     SubjectKind, Time, network_of,
 };
 
-use crate::diagnosis::diagnose;
 use crate::entry::{Entry, FAMILIAR, FORGIVEN, SPENT};
 use crate::familiar::{Familiar, Place};
 use crate::hash::{self, AccountId};
@@ -132,7 +131,7 @@ impl Engine {
         let account = prepared.account;
         let tries = self.witnesses.fresh(event, prepared);
         if tries == 0 {
-            self.learn_service(event, prepared, out);
+            self.learn(event, prepared, out);
             return Outcome::Duplicate;
         }
         let client = event.client.to_canonical();
@@ -149,7 +148,13 @@ impl Engine {
         }
         let seen = self.see(event, client, prepared, tries);
         match event.kind {
-            EventKind::LoginSucceeded => self.succeeded(seen),
+            EventKind::LoginSucceeded => {
+                self.succeeded(seen);
+                // No profile scores a success; an operator's own rule may, against devices that ask too often.
+                if self.rules.scores(event.kind) && !self.standing.is_exempt(client) {
+                    return self.score(seen, &rules::SUBJECTS, out);
+                }
+            }
             EventKind::RecipientAccepted => self.familiar.accepted(seen.place.home, seen.at),
             kind if !self.rules.scores(kind) || is_own_refusal(event) => {}
             _ if self.standing.is_exempt(client) => return Outcome::Exempt,
@@ -159,22 +164,22 @@ impl Engine {
         Outcome::Noted
     }
 
-    /// Who told a failed sign-in first may not have known the service (Dovecot's `auth`); who tells it again does.
-    fn learn_service(&mut self, event: &Event<'_>, prepared: Prepared, out: &mut Vec<Decision>) {
+    /// Who told a failed sign-in first may not have known the service and the program (Dovecot's `auth`); who tells it
+    /// again does.
+    fn learn(&mut self, event: &Event<'_>, prepared: Prepared, out: &mut Vec<Decision>) {
         if event.service == Service::Unknown || !event.kind.is_login_failure() {
             return;
         }
         let client = event.client.to_canonical();
         let Some(slot) = self.records.find(self.place(client).home) else { return };
-        let mut entries = self.records.get_mut(slot).entries.iter_mut().rev();
-        let Some(entry) = entries.find(|entry| {
+        let is_same = |entry: &Entry| {
             entry.service == Service::Unknown
                 && entry.kind.is_login_failure()
                 && (prepared.account == 0 || entry.account == prepared.account)
-        }) else {
-            return;
         };
-        entry.service = event.service;
+        if !self.records.amend(slot, is_same, |entry| entry.learn(event)) {
+            return;
+        }
         let seen = self.see(event, client, prepared, 1);
         for place in self.rules.scoring(SubjectKind::Address, event.kind, event.service, seen.is_familiar) {
             if self.judge(place, slot, SubjectKind::Address, seen, out) {
@@ -408,7 +413,7 @@ impl Engine {
             return false;
         }
         let evidence = evidence(record.entries.as_slice(), &counted);
-        let diagnosis = diagnose(counted.iter().map(|(entry, _)| &record.entries[*entry]));
+        let diagnosis = self.diagnosed(&evidence);
         let (rule_words, ladder, effect) = (rule.in_words(), rule.ladder.clone(), rule.effect);
         let spares_familiar = rule.spares_familiar && policy.mail_servers_ask && kind == SubjectKind::Address;
         let block_max = match policy.mail_servers_ask {

@@ -68,6 +68,15 @@ impl Entry {
         self.span_secs = u32::try_from((self.time - first.min(at.millis())) / 1000).unwrap_or(u32::MAX);
     }
 
+    /// Takes what the first telling did not say.
+    pub(crate) fn learn(&mut self, again: &Event<'_>) {
+        self.service = again.service;
+        if again.program.is_some() {
+            let event = Event { program: again.program.clone(), ..self.event() };
+            self.text = pack(&event);
+        }
+    }
+
     /// When it was seen first, in milliseconds.
     pub(crate) fn first(&self) -> i64 {
         self.time - i64::from(self.span_secs) * 1000

@@ -135,6 +135,16 @@ impl Records {
         self.get(slot).entries.iter().any(|entry| entry.time < time.millis())
     }
 
+    /// Changes the latest entry of which this is true; whether there is one.
+    pub(crate) fn amend(&mut self, slot: u32, is_it: impl Fn(&Entry) -> bool, change: impl FnOnce(&mut Entry)) -> bool {
+        let Some(entry) = self.get_mut(slot).entries.iter_mut().rev().find(|entry| is_it(entry)) else { return false };
+        let before = entry.heap_bytes();
+        change(entry);
+        let after = entry.heap_bytes();
+        self.entry_bytes = self.entry_bytes + after - before;
+        true
+    }
+
     /// Drops the record's entries that are older than the time; returns them.
     pub(crate) fn drop_before(&mut self, slot: u32, time: Time) -> SmallVec<[Entry; 4]> {
         let entries = &mut self.get_mut(slot).entries;

@@ -24,6 +24,8 @@ pub struct Ahead {
 pub enum Found<'a> {
     /// A line's event.
     Event(Event<'a>),
+    /// A line's event, to which earlier lines may have something to add: see [`Parser::complete`].
+    SignIn(Event<'a>),
     /// What is left to the source's parser.
     Later(Later<'a>),
 }
@@ -78,6 +80,7 @@ impl Ahead {
             let mut repeated = None;
             let outcome = self.parser.read(line, text, context, &mut repeated);
             let mut must_wait = self.parser.take_asked() || repeated.is_some();
+            let is_sign_in = self.parser.take_sign_in();
             if let Some(id) = self.parser.take_noted()
                 && let Outcome::Event(event) = &outcome
             {
@@ -97,6 +100,7 @@ impl Ahead {
             }
             last = Some(if matches!(outcome, Outcome::Event(_)) { line } else { b"" });
             match outcome {
+                Outcome::Event(event) if is_sign_in => found.push(Found::SignIn(event)),
                 Outcome::Event(event) => found.push(Found::Event(event)),
                 Outcome::Nothing => {}
                 Outcome::Defect(_) => counts.defects += 1,

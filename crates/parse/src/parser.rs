@@ -63,6 +63,12 @@ impl Parser {
         Ahead { parser: Parser { reader, ..Parser::default() } }
     }
 
+    /// Adds to an event read ahead what earlier lines told, in its turn.
+    #[inline]
+    pub fn complete(&mut self, event: &mut Event<'_>) {
+        self.reader.programs.complete(event);
+    }
+
     /// Takes what reading ahead has left, in its turn.
     pub fn settle<'a>(&mut self, later: Later<'a>, context: &Context) -> Outcome<'a> {
         match later {
@@ -125,7 +131,16 @@ impl Parser {
     #[inline(always)]
     pub(crate) fn take_asked(&mut self) -> bool {
         let reader = &mut self.reader;
-        self.prefixes.take_asked() | reader.sessions.take_asked() | reader.queued.take_asked()
+        self.prefixes.take_asked()
+            | reader.sessions.take_asked()
+            | reader.queued.take_asked()
+            | reader.programs.take_noted()
+    }
+
+    /// Whether a line's event is one for [`complete`](Parser::complete), since this was last asked.
+    #[inline(always)]
+    pub(crate) fn take_sign_in(&mut self) -> bool {
+        self.reader.programs.take_asked()
     }
 
     /// The queue ID of a message whose submission the line tells, if that is to be settled.
@@ -175,6 +190,7 @@ struct Reader {
     formats: Option<Arc<Formats>>,
     sessions: Sessions,
     queued: postfix::Queued,
+    programs: dovecot::Programs,
 }
 
 impl Reader {
@@ -183,7 +199,7 @@ impl Reader {
         match program {
             Program::Silent => Outcome::Nothing,
             Program::Postfix(daemon, text) => postfix::read(daemon, line, text, &mut self.queued),
-            Program::Dovecot(process) => dovecot::read(&process, line),
+            Program::Dovecot(process) => dovecot::read(&process, line, &mut self.programs),
         }
     }
 
@@ -238,10 +254,10 @@ impl Reader {
         }
         if let Some(process) = dovecot::process(message) {
             if message.program.starts_with(b"dovecot") {
-                return dovecot::read(&process, message.line());
+                return dovecot::read(&process, message.line(), &mut self.programs);
             }
             // Other servers have a `pop3-login`, too.
-            let outcome = dovecot::read(&process, message.line());
+            let outcome = dovecot::read(&process, message.line(), &mut self.programs);
             if !matches!(outcome, Outcome::Nothing) {
                 return outcome;
             }

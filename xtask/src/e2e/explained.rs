@@ -52,7 +52,7 @@ const SIEVE_IN_TLS: &str = "AUTHENTICATE \"PLAIN\" \"AGJvYgByaWdodC1zZWNyZXQ=\"\
 
 #[rustfmt::skip]
 const VISITS: [Visit; 12] = [
-    Visit { port: 25, tls: Tls::Never, says: "", answer: "421 4.7.0 " },
+    Visit { port: 25, tls: Tls::Never, says: "", answer: "421-4.7.0 " },
     Visit { port: 587, tls: Tls::Never, says: SMTP, answer: "454-4.7.0 " },
     Visit { port: 587, tls: Tls::Later("smtp"), says: SMTP_IN_TLS, answer: "454-4.7.0 " },
     Visit { port: 465, tls: Tls::AtOnce, says: SMTP_IN_TLS, answer: "454-4.7.0 " },
@@ -67,7 +67,7 @@ const VISITS: [Visit; 12] = [
 ];
 
 /// Five different wrong passwords; returns the code of the block.
-fn offend(lab: &Lab, from: &str, subject: &str) -> Result<String> {
+pub(super) fn offend(lab: &Lab, from: &str, subject: &str) -> Result<String> {
     for number in 1..=5 {
         let answer = lab.attempt(from, Way::Imap, "bob", &format!("wrong-{number}"))?;
         ensure!(answer.is_no() || number == 5, "offence {number} was answered with {answer:?}");

@@ -8,6 +8,9 @@ mod fairness;
 mod operator;
 mod outbound;
 mod outlived;
+mod portal;
+mod programs;
+mod reconnecting;
 mod sending;
 mod surroundings;
 mod witness;
@@ -81,6 +84,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         sending::tests(),
         outbound::tests(),
         outlived::tests(),
+        portal::tests(),
+        programs::tests(),
+        reconnecting::tests(),
     ]
     .into_iter()
     .flatten()

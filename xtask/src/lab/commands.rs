@@ -11,7 +11,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::client::{Answer, Try, Way, attempt};
-use super::guard::{Mta, Setup};
+use super::guard::{self, Mta, Setup};
 use super::net::{Net, sweep};
 use super::{Lab, PORTS, net};
 use crate::process::built;
@@ -27,6 +27,9 @@ pub(crate) enum LabCommand {
         /// Let the mail servers ask Fairban before they let anybody sign in or send.
         #[arg(long)]
         asking: bool,
+        /// Tell the blocked why in their mail programs, and let them out at the portal; count as most servers do today.
+        #[arg(long)]
+        portal: bool,
         /// Let Exim serve SMTP instead of Postfix.
         #[arg(long)]
         exim: bool,
@@ -73,8 +76,9 @@ pub(crate) struct ClientArgs {
 /// Runs a lab command.
 pub(crate) fn run(command: &LabCommand) -> Result<()> {
     match command {
-        LabCommand::Up { program, asking, exim } => {
-            let setup = if *asking { Setup::asking() } else { Setup::default() };
+        LabCommand::Up { program, asking, portal, exim } => {
+            let asking = if *asking { guard::Asking::Tcp } else { guard::Asking::Never };
+            let setup = Setup { asking, ..if *portal { Setup::portal() } else { Setup::default() } };
             let mta = if *exim { Mta::Exim } else { Mta::Postfix };
             up(Setup { program: built(program.as_deref())?, mta, ..setup })
         }

@@ -17,6 +17,8 @@ use crate::process::{Daemon, output, target, wait_for};
 
 /// Where the explainer listens.
 pub(crate) const EXPLAINER: u16 = 4626;
+/// Where the portal listens, in the open: the lab has no reverse proxy.
+pub(crate) const PORTAL: &str = "http://10.99.0.1:8626";
 
 /// How Fairban is to be run.
 #[derive(Clone, Debug)]
@@ -33,6 +35,12 @@ pub(crate) struct Setup {
     pub mta: Mta,
     /// Whether blocked clients are told why by the explainer.
     pub explains: bool,
+    /// Whether there is a self-service portal.
+    pub portal: bool,
+    /// The profile, if it is not the built-in one.
+    pub profile: &'static str,
+    /// Whether Dovecot logs digests of wrong passwords.
+    pub digests: bool,
     /// What the log of mail holds from before Fairban was there.
     pub history: fn() -> String,
 }
@@ -66,6 +74,9 @@ impl Default for Setup {
             asking: Asking::Never,
             mta: Mta::Postfix,
             explains: false,
+            portal: false,
+            profile: "fairban",
+            digests: true,
             history: String::new,
         }
     }
@@ -80,6 +91,11 @@ impl Setup {
     /// Nobody asks, and blocked clients are told why by the explainer.
     pub(crate) fn explaining() -> Setup {
         Setup { explains: true, ..Setup::default() }
+    }
+
+    /// Counts as most do today, without digests; the blocked are told why, and may let themselves out.
+    pub(crate) fn portal() -> Setup {
+        Setup { portal: true, profile: "autoban", digests: false, ..Setup::explaining() }
     }
 
     /// Dovecot and Exim ask.
@@ -144,7 +160,8 @@ impl Fairban {
     pub(crate) fn config_text(&self) -> String {
         let dir = self.dir.display();
         format!(
-            "never = {:?}
+            "profile = {:?}
+never = {:?}
 
 [node]
 name = \"lab\"
@@ -164,11 +181,13 @@ file = \"{dir}/{mail}\"
 [enforce]
 mode = \"nftables\"
 reconcile_every = \"10s\"
-{asking}{explain}",
+{asking}{explain}{portal}",
+            self.setup.profile,
             self.setup.never,
             mail = mail_log(self.setup.mta),
             asking = fairban_toml(&self.dir, &self.setup),
             explain = if self.setup.explains { explain_toml(&self.dir) } else { String::new() },
+            portal = if self.setup.portal { portal_toml(&self.dir) } else { String::new() },
         )
     }
 
@@ -219,6 +238,15 @@ reconcile_every = \"10s\"
         let mut command = Command::new(self.program());
         command.args(["run", "--flush", "--config"]).arg(self.config());
         net.on_server(|| output(&mut command)).map(drop)
+    }
+
+    /// The most memory that it has held so far.
+    pub(crate) fn memory_kib(&self) -> Result<u64> {
+        let pid = self.daemon.as_ref().context("Fairban does not run")?.pid();
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let most = most.and_then(|most| most.split_whitespace().next()).context("the kernel does not tell")?;
+        Ok(most.parse()?)
     }
 
     /// Makes it stand still, or go on.
@@ -292,6 +320,27 @@ certificate = \"{dir}/cert.pem\"
 key = \"{dir}/key.pem\"
 languages = [\"en\", \"de\"]
 name = \"mail.example.test\"
+"
+    )
+}
+
+fn portal_toml(dir: &Path) -> String {
+    let (listen, dir) = (PORTAL.trim_start_matches("http://"), dir.display());
+    format!(
+        "
+[portal]
+listen = \"{listen}\"
+url = \"{PORTAL}\"
+brand = \"Example Mail\"
+contact = \"support@example.test\"
+password_url = \"https://mail.example.test/password\"
+default_domain = \"example.test\"
+
+[portal.imap]
+host = \"10.99.0.1\"
+security = \"tls\"
+name = \"mail.example.test\"
+authority = \"{dir}/cert.pem\"
 "
     )
 }

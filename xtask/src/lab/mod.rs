@@ -2,6 +2,7 @@
 //! without touching its network or its files.
 
 mod asking;
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod commands;
 mod exim;

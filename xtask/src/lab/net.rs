@@ -136,6 +136,12 @@ impl Net {
         })
     }
 
+    /// From now on programs among the clients that choose no address come from this one.
+    pub(crate) fn speak_as(&self, from: &str) -> Result<()> {
+        let network = if from.contains(':') { "fd99::/64" } else { "10.99.0.0/24" };
+        ip_in(&self.clients(), &format!("route change {network} dev wire src {from}\n"))
+    }
+
     fn tear_down(&self) -> Result<()> {
         for namespace in [self.server(), self.clients()] {
             for pid in pids(&namespace)? {

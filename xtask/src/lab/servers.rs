@@ -15,8 +15,9 @@ use super::net::{Net, SERVER_V4, SERVER_V6};
 use crate::process::{Daemon, find, output};
 
 /// The accounts that exist; each one's password is `right-` and its name.
-pub(crate) const ACCOUNTS: [&str; 16] = [
+pub(crate) const ACCOUNTS: [&str; 17] = [
     "alice",
+    "alice@example.test",
     "bob",
     "carol",
     "dave",
@@ -58,7 +59,9 @@ fn certificate(dir: &Path) -> Result<()> {
     output(
         Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-            .args(["-days", "2", "-subj", "/CN=mail.example.test"])
+            .args(["-days", "2", "-subj", "/CN=mail.example.test", "-addext", "subjectAltName=DNS:mail.example.test"])
+            // Who trusts it trusts it as it is, and not what it could sign.
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .arg("-keyout")
             .arg(dir.join("key.pem"))
             .arg("-out")
@@ -69,6 +72,7 @@ fn certificate(dir: &Path) -> Result<()> {
 
 fn dovecot_conf(dir: &Path, setup: &Setup) -> String {
     let asking = asking::dovecot_conf(setup);
+    let digests = if setup.digests { "sha1:6" } else { "no" };
     let dir = dir.display();
     format!(
         "base_dir = {dir}/dovecot/run
@@ -77,7 +81,8 @@ instance_name = fairban-lab
 log_path = {dir}/dovecot.log
 info_log_path = {dir}/dovecot.log
 auth_verbose = yes
-auth_verbose_passwords = sha1:6
+auth_verbose_passwords = {digests}
+imap_id_log = *
 # Tests make hundreds of failures: neither delay belongs to what is tested.
 auth_failure_delay = 0
 service anvil {{

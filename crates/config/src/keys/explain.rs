@@ -95,7 +95,7 @@ pub(super) fn check(draft: &Draft, document: &Table, reader: &mut Reader) {
     {
         if has.is_some() && lacks.is_none() {
             let other = if key == "key" { "certificate" } else { "key" };
-            problem(document, &["explain", key], reader, format!("is of no use alone: set [explain] {other} too"));
+            warn(document, &["explain", key], reader, format!("is of no use alone: set [explain] {other} too"));
         }
     }
     if MAIL_PORTS.contains(&explain.port) || config.enforce.ports.contains(&explain.port) {

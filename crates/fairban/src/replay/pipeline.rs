@@ -59,7 +59,7 @@ impl Reader<'_> {
         let counts = self.ahead.read(piece, self.context, &mut found);
         self.likely = found.len() + found.len() / 4;
         let prepare = |found: &Found<'_>| match found {
-            Found::Event(event) => Some(Engine::prepare(event)),
+            Found::Event(event) | Found::SignIn(event) => Some(Engine::prepare(event)),
             Found::Later(_) => None,
         };
         let prepared = found.iter().filter_map(prepare).collect();
@@ -77,13 +77,16 @@ struct Decider<'r> {
 }
 
 impl Decider<'_> {
-    fn decide(&mut self, batch: Batch<'_>) -> anyhow::Result<()> {
+    fn decide(&mut self, mut batch: Batch<'_>) -> anyhow::Result<()> {
         self.lines += batch.counts.lines;
         self.replay.summary.defects += batch.counts.defects;
         let mut prepared = batch.prepared.into_iter();
-        for found in &batch.found {
-            match found {
-                Found::Event(event) => {
+        for found in &mut batch.found {
+            if let Found::SignIn(event) = found {
+                self.parser.complete(event);
+            }
+            match &*found {
+                Found::Event(event) | Found::SignIn(event) => {
                     let prepared = prepared.next().unwrap_or_else(|| Engine::prepare(event));
                     self.replay.step(event, prepared)?;
                 }

@@ -4,14 +4,18 @@ use std::net::IpAddr;
 
 use fairban_types::{Event, Service};
 
-use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
+use super::{Programs, UNCUT_LEN_MAX, after_process_id, informative, verdict};
 use crate::message::Line;
 use crate::scan::{find, find_each, leading_address, rfind};
 use crate::{Defect, Outcome};
 
 /// Reads the words of a login process.
-pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8], service: Service) -> Outcome<'a> {
+pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8], service: Service, programs: &mut Programs) -> Outcome<'a> {
     let Some(words) = informative(after_process_id(words)) else { return Outcome::Nothing };
+    if let Some(pairs) = words.strip_prefix(b"ID sent: ") {
+        programs.note(pairs);
+        return Outcome::Nothing;
+    }
     let Some((told, fields)) = split(words) else { return Outcome::Nothing };
     let Some((kind, count)) = verdict::of_session(told) else { return Outcome::Nothing };
     let Some(fields) = Fields::read(fields) else { return Outcome::Defect(Defect::Client) };
@@ -21,6 +25,7 @@ pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8], service: Service) -> Out
     event.method = fields.method.map(|bytes| line.field(bytes));
     event.session = fields.session.map(|bytes| line.field(bytes));
     event.reason = Some(line.field(told));
+    programs.complete(&mut event);
     Outcome::Event(event)
 }
 
@@ -37,17 +42,17 @@ fn split(words: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&words[..at], &words[at + 2..]))
 }
 
-struct Fields<'a> {
-    client: IpAddr,
+pub(super) struct Fields<'a> {
+    pub(super) client: IpAddr,
     user: Option<&'a [u8]>,
     method: Option<&'a [u8]>,
-    session: Option<&'a [u8]>,
+    pub(super) session: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
     /// Reads `user=<…>, method=…, rip=…, lip=…, …, session=<…>`. User name and method are the client's text, and stand
     /// before `rip=` unless `login_log_format_elements` was changed.
-    fn read(fields: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(fields: &'a [u8]) -> Option<Self> {
         if fields.len() > UNCUT_LEN_MAX {
             return None;
         }

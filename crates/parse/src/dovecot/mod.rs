@@ -7,12 +7,14 @@
 mod auth;
 mod login;
 mod place;
+mod programs;
 mod verdict;
 
 use fairban_types::Service;
 
 use crate::Outcome;
 use crate::message::{Line, Message};
+pub(crate) use programs::Programs;
 
 /// Words no longer than this have not been cut on their way, as syslog may do from 1024 bytes on (RFC 3164, 4.1). Of a cut
 /// line the end, where the client's address stands, may be a client's text.
@@ -61,9 +63,9 @@ fn role(name: &[u8]) -> Role {
 }
 
 /// Reads the words of a process of Dovecot.
-pub(crate) fn read<'a>(process: &Process<'a>, line: Line<'a>) -> Outcome<'a> {
+pub(crate) fn read<'a>(process: &Process<'a>, line: Line<'a>, programs: &mut Programs) -> Outcome<'a> {
     match process.role {
-        Role::Login(service) => login::read(line, process.words, service),
+        Role::Login(service) => login::read(line, process.words, service, programs),
         Role::Auth => auth::read(line, process.words),
         Role::Other => Outcome::Nothing,
     }

@@ -102,6 +102,10 @@ fn pieces_read_ahead_are_settled_as_their_lines_are() {
             for found in found {
                 let outcome = match found {
                     Found::Event(event) => Outcome::Event(event),
+                    Found::SignIn(mut event) => {
+                        parser.complete(&mut event);
+                        Outcome::Event(event)
+                    }
                     Found::Later(later) => parser.settle(later, &context()),
                 };
                 match outcome {

@@ -43,6 +43,7 @@ fn show_event(event: &Event<'_>) -> String {
         ("from", &event.return_path),
         ("to", &event.recipient),
         ("method", &event.method),
+        ("program", &event.program),
     ] {
         if let Some(value) = value {
             shown.push_str(&format!(" {name}={value:?}"));
