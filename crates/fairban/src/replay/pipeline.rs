@@ -62,7 +62,8 @@ impl Reader<'_> {
             Found::Event(event) | Found::SignIn(event) => Some(Engine::prepare(event)),
             Found::Later(_) => None,
         };
-        let prepared = found.iter().filter_map(prepare).collect();
+        let mut prepared = Vec::with_capacity(found.len());
+        prepared.extend(found.iter().filter_map(prepare));
         Ok(Some(Batch { place, found, prepared, counts, read }))
     }
 }
