@@ -124,7 +124,7 @@ fn let_out(lab: &mut Lab) -> Result<()> {
     lab.fairban.tell(&["unblock", OFFICE])?;
     gets_in(lab)?;
     browser.open(&format!("{PORTAL}/result"))?;
-    browser.expect("portal-6-free", &["Nothing is blocked", LAPTOP])?;
+    browser.expect("portal-6-free", &["It is lifted", LAPTOP])?;
     browser.click("Sign out")?;
     browser.expect("portal-7-signed-out", &["signed out"])?;
     browser.open(&format!("{PORTAL}/result"))?;
