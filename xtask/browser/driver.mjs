@@ -34,7 +34,7 @@ async function fresh({ width = 1280, height = 800, dark = false, scripts = true,
     bypassCSP: true,
   });
   page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(60_000);
 }
 
 // What a person would press: a button or a link of this name.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, ensure};
 use fairban_types::Time;
 
-use super::Test;
+use super::{SOON, Test};
 use super::witness::events;
 use crate::lab::Lab;
 use crate::lab::client::Way;
@@ -17,7 +17,7 @@ use crate::process::wait_for;
 pub(super) fn tests() -> Vec<Test> {
     vec![
         Test::new("a_sudden_flood_is_stopped_and_released", flood)
-            .with(|| Setup { history: modest_months, ..Setup::asking() }),
+            .with(|| Setup { history: modest_months, notices: true, ..Setup::asking() }),
         Test::new("a_mailing_list_goes_on", mailing_list).with(|| Setup { history: list_weeks, ..Setup::asking() }),
     ]
 }
@@ -130,8 +130,10 @@ fn flood(lab: &mut Lab) -> Result<()> {
     let accepted = send(lab, THIEF, "user01", 100)?;
     ensure!((20..400).contains(&accepted), "{accepted} of 5,000 recipients were accepted");
 
-    let entries = lab.fairban.list(&["send-block", "list"])?;
-    ensure!(entries.iter().any(|entry| entry.to_string().contains("user01")), "no send block is listed: {entries:?}");
+    wait_for("the send block to be listed", SOON, || {
+        let entries = lab.fairban.list(&["send-block", "list"])?;
+        Ok(entries.iter().any(|entry| entry.to_string().contains("user01")).then_some(()))
+    })?;
     let mut session = lab.smtp(HOME, 587, HELO)?;
     let answer = session.sign_in("user01", "right-user01")?;
     ensure!(answer.starts_with("535 ") && !answer.contains("block"), "AUTH is answered with {answer}");
@@ -140,10 +142,26 @@ fn flood(lab: &mut Lab) -> Result<()> {
     }
     ensure!(send(lab, HOME, "user02", 1)? == 50, "another account cannot send");
 
+    for reader in ["user01", "dave"] {
+        until_written_to(lab, reader)?;
+    }
+
     lab.fairban.tell(&["send-block", "remove", "account=user01"])?;
     let accepted = send(lab, HOME, "user01", 1)?;
     ensure!(accepted == 50, "after the release {accepted} of 50 recipients are accepted");
     Ok(())
+}
+
+/// Waits until Postfix has taken a notice to somebody here.
+pub(super) fn until_written_to(lab: &Lab, reader: &str) -> Result<()> {
+    let to = format!("to=<{reader}@example.test>");
+    wait_for(&format!("a notice to {reader}"), SOON, || {
+        let log = lab.mail_log()?;
+        let notices: Vec<&str> = log.lines().filter(|line| line.contains("from=<fairban@example.test>")).collect();
+        let ids = notices.iter().filter_map(|line| line.split(": ").nth(1));
+        let mut taken = ids.filter(|id| log.lines().any(|line| line.contains(id) && line.contains(&to)));
+        Ok(taken.next().map(drop))
+    })
 }
 
 fn mailing_list(lab: &mut Lab) -> Result<()> {

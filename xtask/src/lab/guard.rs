@@ -37,6 +37,8 @@ pub(crate) struct Setup {
     pub explains: bool,
     /// Whether there is a self-service portal.
     pub portal: bool,
+    /// Whether people are told by mail.
+    pub notices: bool,
     /// The profile, if it is not the built-in one.
     pub profile: &'static str,
     /// Whether Dovecot logs digests of wrong passwords.
@@ -75,6 +77,7 @@ impl Default for Setup {
             mta: Mta::Postfix,
             explains: false,
             portal: false,
+            notices: false,
             profile: "fairban",
             digests: true,
             history: String::new,
@@ -95,7 +98,7 @@ impl Setup {
 
     /// Counts as most do today, without digests; the blocked are told why, and may let themselves out.
     pub(crate) fn portal() -> Setup {
-        Setup { portal: true, profile: "autoban", digests: false, ..Setup::explaining() }
+        Setup { portal: true, notices: true, profile: "autoban", digests: false, ..Setup::explaining() }
     }
 
     /// Dovecot and Exim ask.
@@ -181,13 +184,14 @@ file = \"{dir}/{mail}\"
 [enforce]
 mode = \"nftables\"
 reconcile_every = \"10s\"
-{asking}{explain}{portal}",
+{asking}{explain}{portal}{notices}",
             self.setup.profile,
             self.setup.never,
             mail = mail_log(self.setup.mta),
             asking = fairban_toml(&self.dir, &self.setup),
             explain = if self.setup.explains { explain_toml(&self.dir) } else { String::new() },
             portal = if self.setup.portal { portal_toml(&self.dir) } else { String::new() },
+            notices = if self.setup.notices { notices_toml(&self.dir) } else { String::new() },
         )
     }
 
@@ -342,6 +346,22 @@ security = \"tls\"
 name = \"mail.example.test\"
 authority = \"{dir}/cert.pem\"
 "
+    )
+}
+
+/// By the lab's own Postfix.
+fn notices_toml(dir: &Path) -> String {
+    format!(
+        "
+[notices]
+relay = \"10.99.0.1\"
+port = 25
+security = \"starttls\"
+authority = \"{}/cert.pem\"
+from = \"Fairban <fairban@example.test>\"
+administrator = \"dave@example.test\"
+",
+        dir.display()
     )
 }
 

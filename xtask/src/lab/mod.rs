@@ -129,6 +129,11 @@ impl Lab {
         Ok(String::from_utf8_lossy(&fs::read(self.dir().join("dovecot.log"))?).into_owned())
     }
 
+    /// What the server of SMTP has logged so far.
+    pub(crate) fn mail_log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.dir().join("mail.log"))?).into_owned())
+    }
+
     /// A connection of the client's to IMAP, on which nothing happens yet.
     pub(crate) fn idle(&self, from: &str) -> Result<Idle> {
         Idle::open(&self.net, from.parse()?)

@@ -35,6 +35,8 @@ pub(crate) const ACCOUNTS: [&str; 17] = [
     "erin@other.test",
 ];
 
+/// Whom the certificate is for.
+const SUBJECT: &str = "subjectAltName=DNS:mail.example.test,IP:10.99.0.1";
 /// Nobody's user id: mail belongs to it, so it needs no entry anywhere.
 const MAIL_OWNER: u32 = 5000;
 
@@ -59,7 +61,7 @@ fn certificate(dir: &Path) -> Result<()> {
     output(
         Command::new("openssl")
             .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-            .args(["-days", "2", "-subj", "/CN=mail.example.test", "-addext", "subjectAltName=DNS:mail.example.test"])
+            .args(["-days", "2", "-subj", "/CN=mail.example.test", "-addext", SUBJECT])
             // Who trusts it trusts it as it is, and not what it could sign.
             .args(["-addext", "basicConstraints=critical,CA:FALSE"])
             .arg("-keyout")

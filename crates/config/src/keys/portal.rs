@@ -251,7 +251,8 @@ fn lift() -> Section<PortalLift> {
 }
 
 pub(super) fn notices() -> Section<Notices> {
-    let section = Section::new("[notices]", "Mail about releases, to the account's owner and to you.").key(
+    let section = Section::new("[notices]", "Mail to the account's owner and to you: about releases by owners, and about accounts that a rule stopped from \
+         sending, which are most probably stolen.").key(
         "relay",
         takes::host(),
         Absent::Means("no mail is sent"),
@@ -281,7 +282,7 @@ pub(super) fn notices() -> Section<Notices> {
             takes::flag(),
             Absent::Is("true"),
             "false",
-            "whether the owner of an account is told that it was used for a release",
+            "whether the owner of an account is told",
             |notices, to_owner| notices.to_owner = to_owner,
         )
 }

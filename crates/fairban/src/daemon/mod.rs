@@ -8,6 +8,7 @@ mod house;
 mod judge;
 mod kernel;
 mod machine;
+mod notices;
 mod portal;
 mod restore;
 mod serve;

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use fairban_config::{Config, ForwardHeader, MailSecurity, PortalImap};
-use fairban_web::notice::{NoticeSettings, Notices, Relay};
+use fairban_web::notice::Notices;
 use fairban_web::portal::{self, LiftPolicy, LinkKey, Links, MailServer, Settings};
-use fairban_web::{Certificate, Clock, Languages, Proxies, Running, WebError};
-use jiff::tz::TimeZone;
+use fairban_web::{Certificate, Proxies, Running, WebError};
 
 use super::house::Rooms;
 
 /// Starts it, if it is configured. A portal that cannot start is an error: blocked people would be sent to nothing.
-pub(crate) async fn start(config: &Config, house: Rooms) -> Result<Option<Running>, WebError> {
+pub(crate) async fn start(
+    config: &Config,
+    house: Rooms,
+    notices: Option<Arc<Notices>>,
+) -> Result<Option<Running>, WebError> {
     let Some(settings) = settings(config) else { return Ok(None) };
     if config.portal.tls_certificate.is_some() != config.portal.tls_key.is_some() {
         // Without TLS where TLS is wanted, passwords would be in the open.
@@ -20,7 +23,6 @@ pub(crate) async fn start(config: &Config, house: Rooms) -> Result<Option<Runnin
             wrong: "it goes with tls_key: set both".into(),
         });
     }
-    let notices = notices(config)?;
     let running = portal::start(settings, Arc::new(house), notices).await?;
     tracing::info!(listen = %running.local_addr(), "the self-service portal answers");
     Ok(Some(running))
@@ -75,36 +77,10 @@ fn mail_server(imap: &PortalImap) -> MailServer {
     }
 }
 
-fn security(security: MailSecurity) -> portal::MailSecurity {
+pub(super) fn security(security: MailSecurity) -> portal::MailSecurity {
     match security {
         MailSecurity::Tls => portal::MailSecurity::Tls,
         MailSecurity::StartTls => portal::MailSecurity::StartTls,
         MailSecurity::Plain => portal::MailSecurity::Plain,
     }
-}
-
-fn notices(config: &Config) -> Result<Option<Arc<Notices>>, WebError> {
-    let (notices, portal) = (&config.notices, &config.portal);
-    let Some((host, from)) = notices.relay.clone().zip(notices.from.clone()) else { return Ok(None) };
-    if notices.user.is_some() != notices.password_file.is_some() {
-        return Err(WebError::Setting { key: "notices.user", wrong: "it goes with password_file: set both".into() });
-    }
-    let settings = NoticeSettings {
-        relay: Relay {
-            host,
-            port: notices.port(),
-            security: security(notices.security()),
-            authority: notices.authority.clone(),
-            sign_in: notices.user.clone().zip(notices.password_file.clone()),
-        },
-        from,
-        administrator: notices.administrator.clone(),
-        to_owner: notices.to_owner,
-        per_account: NoticeSettings::PER_ACCOUNT,
-        in_all: NoticeSettings::IN_ALL,
-    };
-    let languages = Languages::load(portal.catalogues.as_deref(), &portal.language)?;
-    // A zone that there is not is said by the portal's own settings.
-    let zone = portal.time_zone.as_deref().and_then(|name| TimeZone::get(name).ok()).unwrap_or_else(TimeZone::system);
-    Notices::start(&settings, languages, zone, Clock::system()).map(Some)
 }

@@ -93,7 +93,12 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
         observes: setup.observe,
     };
     let asking = Asking::start(&setup.config, answers).await?;
-    let portal = super::portal::start(&setup.config, house).await?;
+    let notices = super::notices::start(&setup.config)?;
+    if let Some(notices) = &notices {
+        let domain = own_domains(&setup.config).into_iter().next();
+        tokio::spawn(super::notices::follow(core.feed.subscribe(), notices.clone(), domain));
+    }
+    let portal = super::portal::start(&setup.config, house, notices).await?;
     let mut daemon = Daemon::start(&setup, core, Sources::new(lines), asking, explaining).await;
     daemon.portal = portal;
     daemon.serve(Inbox { lines: read, reports, wishes: wished, hangup, terminate, interrupt }).await;
