@@ -51,12 +51,13 @@ fn a_line_end_is_no_part_of_the_line() {
 /// Lines of every server, those that refer to lines before them, and some that are not sound.
 fn whole_corpus() -> Vec<u8> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("the corpus can be listed").map(|file| file.expect("a file").path()).collect();
     files.sort();
     let again = "Nov 21 19:12:35 mail last message repeated 4 times\r\n";
     let mut text = format!("{again}not stamped\n{again}");
     for file in files {
-        text += &fs::read_to_string(file).unwrap();
+        text += &fs::read_to_string(file).expect("text");
         text += again;
         text += again;
     }
