@@ -213,12 +213,11 @@ impl Standing {
                 self.pairs.insert((account, net), Named { name: name(), held });
             }
             Place::Sending(key) => {
-                if let Subject::Sending(sending) = subject {
-                    if self.sendings.insert(key, SendBlock { sending: sending.clone(), held }).is_none()
-                        && let Some(local) = sending::local_key(sending)
-                    {
-                        self.locals.entry(local).or_default().push(key);
-                    }
+                if let Subject::Sending(sending) = subject
+                    && self.sendings.insert(key, SendBlock { sending: sending.clone(), held }).is_none()
+                    && let Some(local) = sending::local_key(sending)
+                {
+                    self.locals.entry(local).or_default().push(key);
                 }
             }
         }

@@ -90,7 +90,8 @@ async fn why(shared: &Shared, text: String, by: &str) -> anyhow::Result<Reply> {
         (None, Err(error)) => return Ok(Reply::Wrong(format!("{error}, nor the reference of a block"))),
     };
     let of = subject.clone();
-    let past = shared.read(move |reader| past::past(reader, &of)).await?;
+    let over = asked.as_ref().map(|asked| asked.decision.clone());
+    let past = shared.read(move |reader| past::past(reader, &of, over.as_ref())).await?;
     let known = match shared.wish(Request::Known { subject: subject.clone() }, by).await {
         Reply::Known(known) => *known,
         other => return Ok(other),
@@ -105,6 +106,12 @@ async fn why(shared: &Shared, text: String, by: &str) -> anyhow::Result<Reply> {
         standing: past.standing,
         history: past.history,
         related: past.related,
+        findings: past.findings,
+        suspicion: past.around.suspicion.clone(),
+        polling: past.around.polling(known.courtesy),
+        involved: past.around.involved,
+        involved_others: past.around.others,
+        familiar: past.around.places,
         scores: known.scores,
         never: known.never,
         events: past.events,
