@@ -164,6 +164,7 @@ fn blank(origin: Origin) -> Config {
         mail_servers_ask: false,
         send: SendPolicy::default(),
         outbound: None,
+        courtesy_interval: Duration::ZERO,
         memory_bytes_max: 0,
     };
     Config {

@@ -384,6 +384,18 @@ fn is_loopback(host: &str) -> bool {
 pub struct Fleet {
     /// The Valkey or Redis server; may hold a password. `None`: this node is alone.
     pub url: Option<Secret>,
+    /// A file with the password.
+    pub password_file: Option<PathBuf>,
+    /// A PEM file of the authorities that may have signed the server's certificate; `None`: those of the system.
+    pub authority: Option<PathBuf>,
+    /// What the names of all keys at the server begin with.
+    pub name: String,
+    /// Nodes whose decisions apply to themselves only.
+    pub limited: Vec<String>,
+    /// So many blocks that one node began within a minute are taken from it.
+    pub blocks_per_minute: u32,
+    /// Rules whose blocks are this node's own.
+    pub local_rules: Vec<String>,
 }
 
 /// A text that no message, log line or debug print shows.

@@ -79,6 +79,9 @@ pub(crate) struct Seen<'e> {
     pub(crate) place: Place,
     pub(crate) is_familiar: bool,
     pub(crate) tries: u32,
+    /// Tells it apart where the event carries no credential: it comes from another node, and may come twice. 0: it is
+    /// this node's own.
+    pub(crate) number: u64,
 }
 
 impl Engine {
@@ -239,7 +242,8 @@ impl Engine {
     pub(crate) fn see<'e>(&self, event: &'e Event<'e>, client: IpAddr, prepared: Prepared, tries: u32) -> Seen<'e> {
         let Prepared { account, credential, .. } = prepared;
         let is_familiar = account != 0 && event.kind.is_login_failure() && self.is_familiar(account, client, self.now);
-        Seen { event, at: event.time.min(self.now), account, credential, place: self.place(client), is_familiar, tries }
+        let (at, place) = (event.time.min(self.now), self.place(client));
+        Seen { event, at, account, credential, place, is_familiar, tries, number: 0 }
     }
 
     /// A success makes the network familiar to the account, and takes back what the account did wrong there before.
@@ -321,7 +325,10 @@ impl Engine {
             let dropped = self.records.drop_before(slot, horizon);
             self.unindex(slot, &dropped);
         }
-        let credential = seen.credential;
+        let credential = match seen.credential {
+            0 => seen.number,
+            credential => credential,
+        };
         if credential != 0 && self.rules.merges(event.kind) {
             let same = |entry: &&mut Entry| entry.credential == credential && !entry.is(SPENT);
             if let Some(entry) = self.records.get_mut(slot).entries.iter_mut().find(same) {

@@ -114,14 +114,6 @@ impl Entry {
     pub(crate) fn client(&self) -> IpAddr {
         Reader(&self.text).client()
     }
-
-    /// The password digest, if the event had one.
-    pub(crate) fn digest(&self) -> Option<Cow<'static, str>> {
-        let mut reader = Reader(&self.text);
-        reader.client();
-        reader.text();
-        reader.text()
-    }
 }
 
 /// The longest text kept of each field, in bytes: what a receipt needs to be understood.
@@ -207,7 +199,6 @@ mod tests {
         let entry = Entry::new(&event, event.time, 1, 2, 1, 0);
         event.reason = Some("ä".repeat(60).into());
         assert_eq!(entry.event(), event);
-        assert_eq!(entry.digest().as_deref(), Some("0585"));
         assert_eq!(entry.client(), event.client);
     }
 

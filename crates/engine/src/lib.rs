@@ -11,6 +11,7 @@ mod engine;
 mod entry;
 mod excess;
 mod familiar;
+mod fleet;
 mod guard;
 mod habit;
 mod hash;
@@ -34,6 +35,7 @@ mod volume;
 mod widen;
 mod witness;
 
+pub use diagnosis::{Background, Elsewhere, diagnose, diagnose_decision, polling};
 pub use engine::{Engine, Outcome};
 pub use familiar::Familiarity;
 pub use habit::{Habit, HabitError, Peak};

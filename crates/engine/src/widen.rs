@@ -2,7 +2,6 @@
 
 use fairban_types::{Action, Code, Decision, Effect, Evidence, Origin, Subject, format_duration, network_of};
 
-use crate::diagnosis::diagnose;
 use crate::engine::{Engine, Seen};
 use crate::entry::{Entry, FAMILIAR, FORGIVEN};
 use crate::familiar::NEIGHBOURS_MAX;
@@ -59,9 +58,9 @@ impl Engine {
         {
             return;
         }
-        let diagnosis = diagnose(failed.iter().copied());
         let mut events: Vec<Evidence> = failed.iter().map(|entry| entry.evidence(u32::from(entry.tries))).collect();
         events.sort_by_key(|evidence| evidence.event.time);
+        let diagnosis = self.diagnosed(&events);
         let address = self.rules.policy.address;
         let holes = neighbours
             .iter()

@@ -73,6 +73,7 @@ impl Language {
             Diagnosis::SpamRun => {
                 ("unwanted mail, or far more mail than usual", "unerwünschte E-Mails, oder weit mehr E-Mails als sonst")
             }
+            Diagnosis::Malware => ("a device there seems to be infected", "ein Gerät dort scheint infiziert zu sein"),
             Diagnosis::ProtocolAbuse => {
                 ("commands that no mail program sends", "Befehle, die kein Mailprogramm sendet")
             }

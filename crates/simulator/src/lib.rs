@@ -13,12 +13,14 @@ mod label;
 mod password;
 mod people;
 mod record;
+mod scenarios;
 mod scene;
 pub mod write;
 
 use fairban_types::Time;
 
 pub use label::{Deed, Label, Truth};
+pub use scenarios::{Scenario, scenarios};
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -73,16 +73,18 @@ impl Reader {
             .prepare_cached("SELECT account, net, first, last, successes FROM familiar ORDER BY account, net")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let net = row.get_ref(1)?;
-            take(Familiar {
-                account: row.get(0)?,
-                net: column(1, net, net.as_blob().and_then(encoding::net))?,
-                first: Time::from_millis(row.get(2)?),
-                last: Time::from_millis(row.get(3)?),
-                successes: row.get(4)?,
-            });
+            take(familiar_row(row)?);
         }
         Ok(())
+    }
+
+    /// The networks that are familiar to an account, in lower case.
+    pub fn familiar_of(&self, account: &str) -> Result<Vec<Familiar>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT account, net, first, last, successes FROM familiar WHERE account = ?1 ORDER BY net",
+        )?;
+        let rows = statement.query_map([account], familiar_row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// Gives every habit to `take`, in order of account.
@@ -108,6 +110,17 @@ impl Reader {
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+fn familiar_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Familiar> {
+    let net = row.get_ref(1)?;
+    Ok(Familiar {
+        account: row.get(0)?,
+        net: column(1, net, net.as_blob().and_then(encoding::net))?,
+        first: Time::from_millis(row.get(2)?),
+        last: Time::from_millis(row.get(3)?),
+        successes: row.get(4)?,
+    })
 }
 
 impl Store {

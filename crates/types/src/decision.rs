@@ -69,6 +69,8 @@ pub enum Diagnosis {
     AddressHarvesting,
     /// Spam, viruses or forbidden content.
     SpamRun,
+    /// What infected devices do: mail under changing names, straight to the servers of others.
+    Malware,
     /// Broken or hostile use of the protocol.
     ProtocolAbuse,
     /// An administrator's own decision.
@@ -90,6 +92,7 @@ impl Diagnosis {
             Diagnosis::RelayProbing => "relay probing: attempts to send mail to elsewhere through this server",
             Diagnosis::AddressHarvesting => "address harvesting: recipients tried to find out which exist",
             Diagnosis::SpamRun => "a run of spam, viruses or forbidden content",
+            Diagnosis::Malware => "behaviour of malware: mail under changing names, as infected devices send it",
             Diagnosis::ProtocolAbuse => "broken or hostile use of the mail protocols",
             Diagnosis::Manual => "an administrator's decision",
             Diagnosis::Unknown => "unknown: the evidence does not tell",

@@ -7,6 +7,7 @@
 mod decision;
 mod duration;
 mod event;
+mod finding;
 mod format;
 mod kind;
 mod mailbox;
@@ -20,6 +21,7 @@ mod verdict;
 pub use decision::{Action, Code, Decision, Diagnosis, Effect, Evidence, Origin};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use event::{Event, Service, ServiceSet, Witness};
+pub use finding::{Device, Fact, Finding};
 pub use format::CustomFormat;
 pub use kind::EventKind;
 pub use mailbox::{Mailbox, domain_ascii};

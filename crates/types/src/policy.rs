@@ -27,6 +27,8 @@ pub struct Policy {
     pub send: SendPolicy,
     /// When an account sends more than it should; `None`: nobody looks.
     pub outbound: Option<OutboundPolicy>,
+    /// The interval between sign-ins that devices are asked to keep; who is faster is told so, and never blocked for it.
+    pub courtesy_interval: Duration,
     /// The memory that scores and history may take, in bytes. Beyond it, what was idle longest is forgotten first;
     /// live blocks never are.
     pub memory_bytes_max: usize,

@@ -2,6 +2,7 @@
 
 mod agree;
 mod explain;
+mod fleet;
 mod input;
 mod machine;
 mod outbound;

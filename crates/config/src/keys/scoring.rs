@@ -13,6 +13,7 @@ pub(super) fn add(section: Section<Draft>) -> Section<Draft> {
         .table("widen", widen(), |draft| &mut draft.widen)
         .table("guard", guard(), |draft| &mut draft.guard)
         .table("outbound", outbound::section(), |draft| &mut draft.outbound)
+        .table("diagnosis", diagnosis(), |draft| &mut draft.config.policy)
         .table("limits", limits(), |draft| &mut draft.config.policy)
 }
 
@@ -196,6 +197,17 @@ fn guard() -> Section<Switched<GuardPolicy>> {
             "how long the guard stands after the last refused attempt",
             |guard, lasts| guard.policy.lasts = lasts,
         )
+}
+
+fn diagnosis() -> Section<Policy> {
+    Section::new("[diagnosis]", "What is told of devices: see [diagnosis.md](diagnosis.md). Nobody is blocked by it.").key(
+        "courtesy_interval",
+        takes::duration("10s", "1d"),
+        Absent::Is("\"10m\""),
+        "\"5m\"",
+        "how long a device should wait before it signs in again; one that is regularly faster is told of as frequent polling",
+        |policy: &mut Policy, interval| policy.courtesy_interval = interval,
+    )
 }
 
 fn limits() -> Section<Policy> {

@@ -3,7 +3,7 @@
 
 use super::{Draft, listen_key, portal};
 use crate::schema::{Absent, Section};
-use crate::settings::{Config, Dovecot, Fleet, Messages, OnBlock, Postfix, Web};
+use crate::settings::{Config, Dovecot, Messages, OnBlock, Postfix, Web};
 use crate::takes::{self, Takes};
 use crate::tree::Value;
 
@@ -17,7 +17,7 @@ pub(super) fn add(section: Section<Draft>) -> Section<Draft> {
         .table("web", web(), |draft| &mut draft.config.web)
         .table("portal", portal::section(), |draft| &mut draft.config.portal)
         .table("notices", portal::notices(), |draft| &mut draft.config.notices)
-        .table("fleet", fleet(), |draft| &mut draft.config.fleet)
+        .table("fleet", super::fleet::section(), |draft| &mut draft.config.fleet)
 }
 
 fn dovecot() -> Section<Dovecot> {
@@ -152,15 +152,4 @@ fn messages() -> Section<Messages> {
 fn web() -> Section<Web> {
     let section = Section::new("[web]", "The admin interface, the API, metrics and health.").lacks("web interface");
     listen_key(section, "\"127.0.0.1:8625\"", "where it listens", |web: &mut Web, at| web.listen = Some(at))
-}
-
-fn fleet() -> Section<Fleet> {
-    Section::new("[fleet]", "Sharing of blocks and releases with other mail servers.").lacks("fleet").key(
-        "url",
-        takes::redis_url(),
-        Absent::Means("this node is alone"),
-        "\"redis://127.0.0.1:6379\"",
-        "the Valkey or Redis server that all nodes share",
-        |fleet: &mut Fleet, url| fleet.url = Some(url),
-    )
 }

@@ -190,7 +190,8 @@ pub(crate) fn host() -> Takes<String> {
 
 /// The URL of a Valkey or Redis server. It may hold a password, so it is not shown again.
 pub(crate) fn redis_url() -> Takes<Secret> {
-    let allowed = "a URL that begins with \"redis://\" or \"rediss://\"";
+    let allowed = "a URL that begins with \"redis://\" or \"rediss://\" (or with redis+unix, redis+cluster, \
+                   redis+sentinel, and the same with rediss)";
     Takes::reading(allowed, move |item, reader| match &item.value {
         Value::Text(text) if is_redis_url(text) => Some(Secret::new(text.clone())),
         _ => {
@@ -200,8 +201,20 @@ pub(crate) fn redis_url() -> Takes<Secret> {
     })
 }
 
+const SCHEMES: [&str; 9] = [
+    "redis",
+    "rediss",
+    "redis+unix",
+    "redis+cluster",
+    "rediss+cluster",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "valkey",
+    "valkeys",
+];
+
 fn is_redis_url(text: &str) -> bool {
-    let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
+    let rest = text.split_once("://").filter(|(scheme, _)| SCHEMES.contains(scheme)).map(|(_, rest)| rest);
     rest.is_some_and(|rest| !rest.is_empty()) && text.len() <= 1024 && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 

@@ -73,7 +73,6 @@ fn what_this_version_lacks_is_told() {
         &read(FIXED),
         &expect![[r#"
             fairban.toml:26:1: web.listen: understood, but this version has no web interface yet
-            fairban.toml:30:1: fleet.url: understood, but this version has no fleet yet
         "#]],
     );
 }

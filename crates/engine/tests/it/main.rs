@@ -8,6 +8,7 @@ mod outbound;
 mod properties;
 mod published;
 mod restart;
+mod scenarios;
 mod sending;
 
 use std::net::IpAddr;

@@ -29,7 +29,9 @@ pub(super) async fn answer(shared: &Shared, request: Request, by: &str) -> anyho
             other => vec![other],
         },
         Request::Why { subject } => vec![why(shared, subject, by).await?],
-        Request::Known { .. } | Request::LetOut { .. } | Request::Events { .. } => vec![Reply::Wrong("not to be asked".to_owned())],
+        Request::Known { .. } | Request::LetOut { .. } | Request::Events { .. } => {
+            vec![Reply::Wrong("not to be asked".to_owned())]
+        }
         wish => vec![shared.wish(wish, by).await],
     })
 }
@@ -90,7 +92,8 @@ async fn why(shared: &Shared, text: String, by: &str) -> anyhow::Result<Reply> {
         (None, Err(error)) => return Ok(Reply::Wrong(format!("{error}, nor the reference of a block"))),
     };
     let of = subject.clone();
-    let past = shared.read(move |reader| past::past(reader, &of)).await?;
+    let over = asked.as_ref().map(|asked| asked.decision.clone());
+    let past = shared.read(move |reader| past::past(reader, &of, over.as_ref())).await?;
     let known = match shared.wish(Request::Known { subject: subject.clone() }, by).await {
         Reply::Known(known) => *known,
         other => return Ok(other),
@@ -105,6 +108,12 @@ async fn why(shared: &Shared, text: String, by: &str) -> anyhow::Result<Reply> {
         standing: past.standing,
         history: past.history,
         related: past.related,
+        findings: past.findings,
+        suspicion: past.around.suspicion.clone(),
+        polling: past.around.polling(known.courtesy),
+        involved: past.around.involved,
+        involved_others: past.around.others,
+        familiar: past.around.places,
         scores: known.scores,
         never: known.never,
         events: past.events,

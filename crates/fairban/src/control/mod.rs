@@ -3,13 +3,16 @@
 
 mod answers;
 pub(crate) mod client;
+pub(crate) mod finding;
+mod involved;
 mod past;
 pub(crate) mod server;
 
+pub(crate) use involved::{Involved, Place};
 pub(crate) use past::{is_standing, with_evidence};
 
 use fairban_store::EndKind;
-use fairban_types::{Code, Decision, Event, EventKind, Sender, Sending, Subject, Time};
+use fairban_types::{Code, Decision, Event, EventKind, Finding, Sender, Sending, Subject, Time};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -188,6 +191,8 @@ pub(crate) struct Known {
     pub(crate) never: Vec<Never>,
     pub(crate) enforcing: bool,
     pub(crate) mail_servers_ask: bool,
+    /// The interval between sign-ins that devices are asked to keep.
+    pub(crate) courtesy: std::time::Duration,
 }
 
 /// All about a subject.
@@ -210,12 +215,38 @@ pub(crate) struct Why {
     /// Of an account: blocks in force of the networks that it was lately tried from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) related: Vec<Listed>,
+    /// What lies behind the block that was asked for and those in force, by their codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) findings: Vec<Found>,
+    /// What lies behind what went wrong in the last day, if nothing is blocked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) suspicion: Option<Finding>,
+    /// Devices that sign in too often; nobody is blocked for that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) polling: Vec<Finding>,
+    /// Of an address: the accounts there; of an account: the addresses that it came from. Of the last seven days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) involved: Vec<Involved>,
+    /// How many more of those there are.
+    #[serde(default)]
+    pub(crate) involved_others: usize,
+    /// Of an account: the networks that it signs in from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) familiar: Vec<Place>,
     /// Scores that have not led to a block.
     pub(crate) scores: Vec<Scored>,
     /// Entries of the never-block list that hold it.
     pub(crate) never: Vec<Never>,
     /// The latest events.
     pub(crate) events: Vec<Seen>,
+}
+
+/// What lies behind a block.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub(crate) code: Code,
+    #[serde(flatten)]
+    pub(crate) finding: Finding,
 }
 
 /// A block that is over.

@@ -1,11 +1,12 @@
 //! What the store knows of a subject.
 
-use fairban_store::{Block, BlockFilter, BlockState, EventFilter, Reader, StoreError};
-use fairban_types::{Action, Code, Decision, Subject, single};
+use fairban_store::{Block, BlockFilter, BlockState, EventFilter, LoggedEvent, Reader, StoreError};
+use fairban_types::{Action, Code, Decision, EventKind, Subject, single};
 use ipnet::IpNet;
 
 use super::answers::{account_of, listed};
-use super::{Asked, Ended, Listed, Seen};
+use super::involved::{Around, around as around_subject};
+use super::{Asked, Ended, Found, Listed, Seen, finding};
 use crate::daemon::{now, seen};
 
 /// How much of the past a `why` shows.
@@ -18,6 +19,8 @@ pub(super) struct Past {
     pub(super) standing: Vec<Decision>,
     pub(super) history: Vec<Listed>,
     pub(super) related: Vec<Listed>,
+    pub(super) findings: Vec<Found>,
+    pub(super) around: Around,
     pub(super) events: Vec<Seen>,
 }
 
@@ -38,8 +41,8 @@ pub(super) fn ended(end: &fairban_store::End) -> Ended {
     Ended { how: end.how, time: end.time, by: end.by.clone() }
 }
 
-/// Everything that the store knows of the subject.
-pub(super) fn past(reader: &Reader, subject: &Subject) -> Result<Past, StoreError> {
+/// Everything that the store knows of the subject, and of the block that is over and was asked for.
+pub(super) fn past(reader: &Reader, subject: &Subject, asked: Option<&Decision>) -> Result<Past, StoreError> {
     let (net, account) = match subject {
         Subject::Network(net) => (Some(*net), None),
         Subject::Account(account) => (None, Some(account.clone())),
@@ -52,13 +55,33 @@ pub(super) fn past(reader: &Reader, subject: &Subject) -> Result<Past, StoreErro
         Subject::Account(_) | Subject::Pair(..) | Subject::Sending(_) => of_account(reader, subject, &filter)?,
     };
     let (standing, over): (Vec<&Block>, Vec<&Block>) = blocks.iter().partition(|block| is_standing(block));
-    let events = reader.events(&filter, HISTORY_MAX, None)?;
+    let events = latest(reader, &filter)?;
+    let standing: Vec<Decision> =
+        standing.into_iter().map(|block| with_evidence(reader, block)).collect::<Result<_, _>>()?;
+    let found = |decision: &Decision| {
+        finding::of_decision(reader, decision, None).map(|finding| Found { code: decision.code, finding })
+    };
     Ok(Past {
-        standing: standing.into_iter().map(|block| with_evidence(reader, block)).collect::<Result<_, _>>()?,
+        findings: standing.iter().chain(asked).map(found).collect::<Result<_, _>>()?,
+        around: around_subject(reader, subject, &filter)?,
+        standing,
         history: over.into_iter().take(HISTORY_MAX).map(listed).collect(),
         related: related.iter().map(listed).collect(),
         events: events.iter().rev().map(|logged| seen(Some(logged.seq), &logged.stored)).collect(),
     })
+}
+
+/// The latest events; the latest failure and the latest success are among them, wherever they lie.
+fn latest(reader: &Reader, filter: &EventFilter) -> Result<Vec<LoggedEvent>, StoreError> {
+    let mut events = reader.events(filter, HISTORY_MAX, None)?;
+    for kind in [EventKind::LoginFailed, EventKind::LoginSucceeded] {
+        if !events.iter().any(|logged| logged.stored.event.kind == kind) {
+            let of_kind = EventFilter { kind: Some(kind), ..filter.clone() };
+            events.extend(reader.events(&of_kind, 1, None)?);
+        }
+    }
+    events.sort_by_key(|logged| std::cmp::Reverse(logged.seq));
+    Ok(events)
 }
 
 /// The blocks that hold or lie inside the network; not those that leave it alone.

@@ -12,6 +12,7 @@ use fairban_web::portal::{Answer, BlockView, House, HouseError, MayTry, Owner, R
 use super::judge::{Answers, SharedEngine};
 use super::kernel::Kernel;
 use super::now;
+use crate::control::finding::{self, Proof};
 use crate::control::server::Shared;
 use crate::control::{Reply, Request, is_standing, with_evidence};
 
@@ -136,11 +137,12 @@ impl House for Rooms {
             let is_exempt = self.engine.look().never().iter().any(|net| net.contains(&client));
             let names = account.map(|account| self.names(account)).unwrap_or_default();
             let (felt, node) = (self.felt(), self.node.clone());
+            let proof = (!names.is_empty()).then(|| Proof { names: names.clone(), client });
             self.read(move |reader| {
                 let mut blocks = if is_exempt { Vec::new() } else { here(reader, client)? };
                 blocks.extend(against(reader, &names)?);
                 blocks.retain(|block| felt.is(block));
-                blocks.iter().map(|block| view(reader, block, &node)).collect()
+                blocks.iter().map(|block| view(reader, block, &node, proof.as_ref())).collect()
             })
             .await
         })
@@ -151,7 +153,7 @@ impl House for Rooms {
             let node = self.node.clone();
             self.read(move |reader| {
                 let block = reader.block(code)?.filter(|block| block.decision.effect != Effect::Observe);
-                block.map(|block| view(reader, &block, &node)).transpose()
+                block.map(|block| view(reader, &block, &node, None)).transpose()
             })
             .await
         })
@@ -223,7 +225,7 @@ fn against(reader: &Reader, names: &[String]) -> Result<Vec<Block>, StoreError> 
     Ok(blocks)
 }
 
-fn view(reader: &Reader, block: &Block, node: &Arc<str>) -> Result<BlockView, StoreError> {
+fn view(reader: &Reader, block: &Block, node: &Arc<str>, proof: Option<&Proof>) -> Result<BlockView, StoreError> {
     let receipt = with_evidence(reader, block)?;
     let same = BlockFilter {
         subject: Some(receipt.subject.clone()),
@@ -234,8 +236,7 @@ fn view(reader: &Reader, block: &Block, node: &Arc<str>) -> Result<BlockView, St
     Ok(BlockView {
         nodes: vec![node.to_string()],
         ended,
-        device: None,
-        confidence_percent: None,
+        finding: finding::of_decision(reader, &receipt, proof)?,
         offences_30_days: u32::try_from(reader.count_blocks(&same)?).unwrap_or(u32::MAX).max(1),
         receipt,
     })

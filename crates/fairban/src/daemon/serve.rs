@@ -106,6 +106,7 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     if let Some(portal) = daemon.portal.take() {
         portal.stop().await;
     }
+    daemon.remember_asked();
     daemon.asking.stop().await;
     daemon.core.commit();
     daemon.core.kernel.sync().await;

@@ -48,6 +48,7 @@ impl Core {
             never,
             enforcing: !kernel.is_observing() && kernel.error.is_none(),
             mail_servers_ask: self.engine.look().policy().mail_servers_ask,
+            courtesy: self.engine.look().policy().courtesy_interval,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use fairban_config::{Config, Listen};
+use fairban_config::Listen;
 use toml_edit::{Array, DocumentMut, Item, Table, value};
 
 use super::plan::Reason;
@@ -72,6 +72,8 @@ fn domains(document: &mut DocumentMut, wanted: &[String], reasons: &mut Vec<Reas
 
 #[cfg(test)]
 mod tests {
+    use fairban_config::Config;
+
     use super::*;
 
     fn wanted() -> Wanted {

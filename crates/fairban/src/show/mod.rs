@@ -1,5 +1,6 @@
 //! Events, decisions and receipts as text for a terminal. Everything that a client chose is made harmless here.
 
+mod finding;
 mod line;
 mod receipt;
 mod status;

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use fairban_types::{Action, Decision, Effect, Evidence, Origin, Subject, Time};
+use fairban_types::{Action, Code, Decision, Effect, Evidence, Finding, Origin, Subject, Time};
 
+use super::finding::{device, diagnosis, facts};
 use super::words::{advice, details, effect, kind, rounded, service};
 use super::{ago, clock, counted, safe_line, table, zone};
 use crate::control::Ended;
 use crate::terminal::{Tone, tone};
+
+/// So many devices are named.
+const DEVICES_MAX: usize = 3;
 
 /// What a receipt must know beside the decision.
 #[derive(Clone, Copy)]
@@ -20,6 +24,8 @@ pub(super) struct Setting<'a> {
     pub(super) mail_servers_ask: bool,
     /// How the block ended, if it has.
     pub(super) ended: Option<&'a Ended>,
+    /// What lies behind it; `None`: no more is known than the decision tells.
+    pub(super) finding: Option<&'a Finding>,
 }
 
 /// A block told in full: who, since when, until when, why, each event with its points, and what to do.
@@ -30,7 +36,21 @@ pub(super) fn receipt(decision: &Decision, setting: Setting<'_>) -> String {
     };
     line("since", format!("{} {}, {}", clock(decision.time), zone(decision.time), ago(decision.time, setting.now)));
     line("until", until(decision, setting));
-    line("why", decision.diagnosis.in_words().to_owned());
+    match setting.finding {
+        Some(finding) => {
+            line("why", diagnosis(finding));
+            for (n, fact) in facts(finding).into_iter().enumerate() {
+                line(if n == 0 { "because" } else { "" }, fact);
+            }
+            for (n, one) in finding.devices.iter().take(DEVICES_MAX).enumerate() {
+                line(if n == 0 { "device" } else { "" }, device(one));
+            }
+            if finding.devices.len() > DEVICES_MAX {
+                line("", format!("and {}", counted(finding.devices.len() - DEVICES_MAX, "other account")));
+            }
+        }
+        None => line("why", decision.diagnosis.in_words().to_owned()),
+    }
     if !decision.events.is_empty() {
         line("in short", in_short(&decision.events));
     }
@@ -47,7 +67,7 @@ pub(super) fn receipt(decision: &Decision, setting: Setting<'_>) -> String {
     }
     write_events(&mut text, decision);
     if !is_over(decision, setting) {
-        write_advice(&mut text, decision);
+        write_advice(&mut text, decision, setting.finding);
     }
     text
 }
@@ -181,9 +201,10 @@ fn again(evidence: &Evidence) -> String {
     }
 }
 
-fn write_advice(text: &mut String, decision: &Decision) {
-    let _ = writeln!(text, "\nWhat to do: {}", advice(decision.diagnosis));
-    let _ = writeln!(text, "  to release it       fairban unblock {}", named(decision));
+fn write_advice(text: &mut String, decision: &Decision, finding: Option<&Finding>) {
+    let diagnosis = finding.map_or(decision.diagnosis, |finding| finding.diagnosis);
+    let _ = writeln!(text, "\nWhat to do: {}", advice(diagnosis));
+    let _ = writeln!(text, "  to release it       fairban unblock {}", named(&decision.subject, decision.code));
     if let Subject::Network(net) | Subject::Pair(_, net) = &decision.subject {
         let _ = writeln!(text, "  never to block it   fairban never add {}", Subject::Network(*net));
     }
@@ -191,16 +212,16 @@ fn write_advice(text: &mut String, decision: &Decision) {
 
 /// The subject as it can be pasted into a shell. Clients choose the names of accounts, so only plain ones are; the
 /// reference stands for the others.
-fn named(decision: &Decision) -> String {
-    let name = decision.subject.to_string();
+pub(super) fn named(subject: &Subject, code: Code) -> String {
+    let name = subject.to_string();
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._:/+-".contains(&byte);
-    if name.bytes().all(is_plain) && !name.starts_with('-') { name } else { decision.code.to_string() }
+    if name.bytes().all(is_plain) && !name.starts_with('-') { name } else { code.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fairban_types::{Code, Diagnosis, Event, EventKind, Service};
+    use fairban_types::{Diagnosis, Event, EventKind, Service};
 
     fn block(subject: Subject, events: Vec<Evidence>) -> Decision {
         Decision {
@@ -224,7 +245,7 @@ mod tests {
     }
 
     const SETTING: Setting<'_> =
-        Setting { now: Time::from_secs(1060), enforcing: true, mail_servers_ask: false, ended: None };
+        Setting { now: Time::from_secs(1060), enforcing: true, mail_servers_ask: false, ended: None, finding: None };
 
     #[test]
     fn tells_who_when_why_and_what_to_do() {

@@ -2,35 +2,40 @@
 
 use std::fmt::Write;
 
-use fairban_types::{Subject, Time};
+use fairban_types::{Code, Diagnosis, Finding, Subject, Time};
 
+use super::finding::{device, diagnosis, facts};
 use super::line::{blocks, left, seen};
-use super::receipt::{Setting, evidence_table, receipt};
-use super::{clock, counted, safe_line, zone};
-use crate::control::{Seen, Why};
+use super::receipt::{Setting, evidence_table, named, receipt};
+use super::words::{remedy, rounded};
+use super::{ago, clock, counted, safe_line, table, zone};
+use crate::control::{Involved, Seen, Why};
 use crate::terminal::{Tone, tone};
 
-/// From so many of the same wrong password on, an old one on a device is the likely cause.
-const REPEATS_TOLD: usize = 3;
-
-/// What is in force against the subject first, what might be next, and then the past.
+/// One story: what is in force against the subject, what might be next, who else has to do with it, and then the past.
 pub(crate) fn why(why: &Why, now: Time) -> String {
     let mut text = String::new();
-    let setting = Setting { now, enforcing: why.enforcing, mail_servers_ask: why.mail_servers_ask, ended: None };
+    let setting =
+        Setting { now, enforcing: why.enforcing, mail_servers_ask: why.mail_servers_ask, ended: None, finding: None };
+    let finding = |code: Code| why.findings.iter().find(|found| found.code == code).map(|found| &found.finding);
     if let Some(asked) = &why.asked {
         let ended = asked.ended.as_ref();
-        text.push_str(&receipt(&asked.decision, Setting { ended, ..setting }));
+        text.push_str(&receipt(&asked.decision, Setting { ended, finding: finding(asked.decision.code), ..setting }));
         text.push('\n');
     }
     write_place(&mut text, why);
     for decision in &why.standing {
-        text.push_str(&receipt(decision, setting));
+        text.push_str(&receipt(decision, Setting { finding: finding(decision.code), ..setting }));
         text.push('\n');
     }
     if !why.blocked {
         write_not_blocked(&mut text, why);
         write_scores(&mut text, why);
+        write_suspicion(&mut text, why);
     }
+    write_polling(&mut text, why);
+    write_involved(&mut text, why, now);
+    write_familiar(&mut text, why, now);
     write_related(&mut text, why, now);
     write_past(&mut text, why, now);
     text.truncate(text.trim_end().len());
@@ -69,11 +74,6 @@ fn write_patience(text: &mut String, why: &Why) {
     if why.events.iter().any(|seen| seen.outcome == "spared" && seen.event.kind.is_login_failure()) {
         text.push_str("Failures marked [spared] do not count against the address: the account signs in from there.\n");
     }
-    let digests: Vec<&str> = why.events.iter().filter_map(|seen| seen.event.digest.as_deref()).collect();
-    let often = |digest: &&str| digests.iter().filter(|other| *other == digest).count() >= REPEATS_TOLD;
-    if digests.iter().any(often) {
-        text.push_str("The same wrong password comes again and again: find the device that still has an old one.\n");
-    }
 }
 
 fn write_scores(text: &mut String, why: &Why) {
@@ -85,6 +85,81 @@ fn write_scores(text: &mut String, why: &Why) {
     }
 }
 
+/// What lies behind failures that have led to nothing yet: the device to find before it blocks.
+fn write_suspicion(text: &mut String, why: &Why) {
+    let Some(finding) = &why.suspicion else { return };
+    if finding.diagnosis == Diagnosis::Unknown {
+        let reasons = facts(finding).join("; ");
+        let _ = writeln!(text, "What went wrong in the last day does not tell its cause ({reasons}).\n");
+        return;
+    }
+    let _ = writeln!(text, "What went wrong in the last day: {}.", diagnosis(finding));
+    write_finding(text, finding);
+    let _ = writeln!(text, "What to do: {}\n", remedy(finding.diagnosis));
+}
+
+fn write_finding(text: &mut String, finding: &Finding) {
+    for fact in facts(finding) {
+        let _ = writeln!(text, "  because  {fact}");
+    }
+    if let Some(one) = finding.device() {
+        let _ = writeln!(text, "  device   {}", device(one));
+    }
+}
+
+fn write_polling(text: &mut String, why: &Why) {
+    for finding in &why.polling {
+        let _ = writeln!(text, "Asks too often, and is not blocked for it: {}.", diagnosis(finding));
+        write_finding(text, finding);
+        let _ = writeln!(text, "What to do: {}\n", remedy(finding.diagnosis));
+    }
+}
+
+fn write_involved(text: &mut String, why: &Why, now: Time) {
+    let is_address = matches!(why.involved.first().map(|one| &one.who), Some(Subject::Account(_)));
+    // That one address was there, the receipt has told.
+    if why.involved.is_empty() {
+        return;
+    }
+    let (title, head) = if is_address {
+        ("Accounts at this address in the last seven days", "account")
+    } else {
+        ("Addresses that used this account in the last seven days", "address")
+    };
+    let _ = writeln!(text, "{title}:");
+    let last = |time: Option<Time>| time.map_or_else(|| "-".to_owned(), |time| ago(time, now));
+    let row = |one: &Involved| {
+        vec![
+            one.who.to_string(),
+            one.failures.to_string(),
+            last(one.last_failure),
+            one.successes.to_string(),
+            last(one.last_success),
+        ]
+    };
+    let rows: Vec<Vec<String>> = why.involved.iter().map(row).collect();
+    for line in table(&[head, "failed", "last", "signed in", "last"], &rows).lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    if why.involved_others > 0 {
+        let _ = writeln!(text, "  and {} more", why.involved_others);
+    }
+    text.push('\n');
+}
+
+fn write_familiar(text: &mut String, why: &Why, now: Time) {
+    if why.familiar.is_empty() {
+        return;
+    }
+    text.push_str("It usually signs in from:\n");
+    for place in &why.familiar {
+        let (network, sign_ins) = (&place.network, counted(place.sign_ins as usize, "sign-in"));
+        let (last, known) = (ago(place.last, now), rounded(now.since(place.since)));
+        let _ = writeln!(text, "  {network}  {sign_ins}, last {last}, known for {known}");
+    }
+    text.push('\n');
+}
+
 fn write_related(text: &mut String, why: &Why, now: Time) {
     if why.related.is_empty() {
         return;
@@ -94,7 +169,13 @@ fn write_related(text: &mut String, why: &Why, now: Time) {
     for line in blocks(&why.related, now).lines() {
         let _ = writeln!(text, "  {line}");
     }
-    text.push_str("If its owner is there: fairban why SUBJECT tells more, fairban unblock SUBJECT lets them in.\n\n");
+    text.push_str("If its owner is there:\n");
+    for block in &why.related {
+        let subject = named(&block.subject, block.code);
+        let _ = writeln!(text, "  to know more      fairban why {subject}");
+        let _ = writeln!(text, "  to let them in    fairban unblock {subject}");
+    }
+    text.push('\n');
 }
 
 fn write_past(text: &mut String, why: &Why, now: Time) {

@@ -135,9 +135,29 @@ pub(super) fn advice(diagnosis: Diagnosis) -> &'static str {
             "Somebody tries which addresses exist. A customer who mails an old list must clean it first."
         }
         Diagnosis::SpamRun => "Spam or viruses come from there: have the device cleaned before you release the block.",
+        Diagnosis::Malware => {
+            "A device there is infected: have it cleaned, and its passwords changed from another, before you release the \
+             block."
+        }
         Diagnosis::ProtocolAbuse => "The program speaks broken mail protocol: look at what it is, and update it.",
         Diagnosis::Manual => "An administrator decided it: ask them before you release the block.",
         Diagnosis::Unknown => "Look at the events before you release the block.",
+    }
+}
+
+/// The same where nothing is blocked yet.
+pub(super) fn remedy(diagnosis: Diagnosis) -> &'static str {
+    match diagnosis {
+        Diagnosis::StalePassword => "find the device that still has an old password, and give it the new one.",
+        Diagnosis::PasswordGuessing | Diagnosis::PasswordSpraying | Diagnosis::CredentialStuffing => {
+            "nothing, unless the person on the phone was it: then a new password is better than more tries."
+        }
+        Diagnosis::FrequentPolling => "have the device fetch mail less often.",
+        Diagnosis::RelayProbing => "a mail program that does this must sign in before it sends.",
+        Diagnosis::AddressHarvesting => "a customer who mails an old list must clean it.",
+        Diagnosis::SpamRun | Diagnosis::Malware => "have the device cleaned, and change its passwords from another.",
+        Diagnosis::ProtocolAbuse => "look at which program it is, and update it.",
+        Diagnosis::Manual | Diagnosis::Unknown => "look at the events.",
     }
 }
 

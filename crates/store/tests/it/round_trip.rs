@@ -82,6 +82,7 @@ fn decision() -> impl Strategy<Value = Decision> {
             Diagnosis::RelayProbing,
             Diagnosis::AddressHarvesting,
             Diagnosis::SpamRun,
+            Diagnosis::Malware,
             Diagnosis::ProtocolAbuse,
             Diagnosis::Manual,
             Diagnosis::Unknown,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use fairban_types::{Code, Decision, Diagnosis, Event, Evidence, Service, Subject, Time};
+use fairban_types::{Code, Decision, Diagnosis, Event, Evidence, Finding, Subject, Time};
 
 /// An answer that the house has to look up.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, HouseError>> + Send + 'a>>;
@@ -80,10 +80,9 @@ pub struct BlockView {
     pub receipt: Decision,
     /// When it was released or came to its end; `None`: in force.
     pub ended: Option<Time>,
-    /// The device that it comes from, as far as anything tells. `None`: the portal works it out from the evidence.
-    pub device: Option<Device>,
-    /// How sure the diagnosis is, in percent, if the house can tell.
-    pub confidence_percent: Option<u8>,
+    /// What lies behind it, seen with what is known now: how sure that is, what it rests on, and which devices it comes
+    /// from. The page tells names only to their owner.
+    pub finding: Finding,
     /// How many offences of the subject there were in the last 30 days, this one included.
     pub offences_30_days: u32,
 }
@@ -91,29 +90,8 @@ pub struct BlockView {
 impl BlockView {
     /// What lies behind it.
     pub fn diagnosis(&self) -> Diagnosis {
-        self.receipt.diagnosis
+        self.finding.diagnosis
     }
-}
-
-/// The facts about the device at fault. Text is as the client gave it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Device {
-    /// The account that it tries.
-    pub account: Option<String>,
-    /// By which services.
-    pub services: Vec<Service>,
-    /// What it calls itself (IMAP ID), and
-    pub program: Option<String>,
-    /// by which HELO name it speaks.
-    pub helo: Option<String>,
-    /// How long it waits between two tries, if that is regular.
-    pub cadence: Option<Duration>,
-    /// How often it was seen, and
-    pub tries: u32,
-    /// when first and
-    pub first: Option<Time>,
-    /// last.
-    pub last: Option<Time>,
 }
 
 /// Who asked for a release.

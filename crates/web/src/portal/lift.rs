@@ -25,7 +25,7 @@ pub struct LiftPolicy {
 impl Default for LiftPolicy {
     fn default() -> Self {
         LiftPolicy {
-            left_to_administrator: vec![Diagnosis::SpamRun, Diagnosis::RelayProbing],
+            left_to_administrator: vec![Diagnosis::SpamRun, Diagnosis::Malware, Diagnosis::RelayProbing],
             per_account_max: 3,
             per_address_max: 3,
             period: Duration::from_secs(24 * 3600),
@@ -112,7 +112,8 @@ impl Accounts {
         if block.until.is_none() {
             return Err(Kept::Permanent);
         }
-        if policy.left_to_administrator.contains(&block.diagnosis) {
+        // What is known now may make it graver, and never less grave.
+        if [block.diagnosis, view.diagnosis()].iter().any(|it| policy.left_to_administrator.contains(it)) {
             return Err(Kept::Grave);
         }
         match &block.subject {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Mutex;
 
-use fairban_types::{Code, Decision, Effect, Event, Evidence, Sender, Subject, Time};
+use fairban_types::{Code, Decision, Device, Effect, Event, Evidence, Fact, Finding, Sender, Subject, Time};
 
 use super::attempts::place;
 use super::lock;
-use super::{Answer, BlockView, Device, House, HouseError, MayTry, Release, Released, Releases};
+use super::{Answer, BlockView, House, HouseError, MayTry, Release, Released, Releases};
 use crate::Clock;
 
 /// What one node holds of one block.
@@ -24,7 +24,8 @@ struct Rooms {
     nodes: BTreeMap<String, BTreeMap<Code, Standing>>,
     unreachable: BTreeSet<String>,
     owed: Vec<(String, Release)>,
-    devices: BTreeMap<Code, Device>,
+    devices: BTreeMap<Code, Vec<Device>>,
+    facts: BTreeMap<Code, Vec<Fact>>,
     failures: Vec<Evidence>,
     releases: Vec<(Time, Release)>,
     heard: Vec<Event<'static>>,
@@ -57,7 +58,12 @@ impl MemoryHouse {
 
     /// What the house knows of the device behind a block.
     pub fn device(&self, code: Code, device: Device) {
-        lock(&self.rooms).devices.insert(code, device);
+        lock(&self.rooms).devices.insert(code, vec![device]);
+    }
+
+    /// What the diagnosis of a block rests on.
+    pub fn facts(&self, code: Code, facts: Vec<Fact>) {
+        lock(&self.rooms).facts.insert(code, facts);
     }
 
     /// A failed sign-in.
@@ -165,8 +171,12 @@ fn views(rooms: &Rooms, now: Time, wanted: impl Fn(&Standing) -> bool) -> Vec<Bl
                 nodes: Vec::new(),
                 receipt: standing.receipt.clone(),
                 ended: standing.ended(now),
-                device: rooms.devices.get(&code).cloned(),
-                confidence_percent: None,
+                finding: Finding {
+                    diagnosis: standing.receipt.diagnosis,
+                    confidence_percent: 90,
+                    facts: rooms.facts.get(&code).cloned().unwrap_or_default(),
+                    devices: rooms.devices.get(&code).cloned().unwrap_or_default(),
+                },
                 offences_30_days: standing.receipt.offence,
             });
             view.nodes.push(name.clone());

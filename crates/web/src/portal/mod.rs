@@ -10,7 +10,6 @@
 //! form is read only after its token and origin were found right.
 
 mod attempts;
-mod device;
 mod house;
 mod imap;
 mod lift;
@@ -20,6 +19,7 @@ mod memory;
 mod pages;
 mod password;
 mod release;
+mod rests;
 mod session;
 mod settings;
 mod story;
@@ -34,7 +34,8 @@ use ring::hmac;
 use tokio::sync::Semaphore;
 
 pub use attempts::AttemptLimits;
-pub use house::{Answer, BlockView, Device, House, HouseError, MayTry, Owner, PROGRAM, Release, Released, Releases};
+pub use fairban_types::{Device, Finding};
+pub use house::{Answer, BlockView, House, HouseError, MayTry, Owner, PROGRAM, Release, Released, Releases};
 pub use imap::{ImapCheck, MailSecurity, MailServer};
 pub use lift::LiftPolicy;
 pub use link::{LinkKey, Links};

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 
 use fairban_types::{Decision, Diagnosis, Event, EventKind, Evidence, Service, Subject};
 
-use super::device::{first, tries};
 use super::lift::{Accounts, Kept};
 use super::mask::{clean, masked};
+use super::rests::rests;
 use super::session::Outcome;
 use super::{BlockView, Device, Portal};
 use crate::Words;
 
+/// Of a diagnosis that is less sure than this, it is told that it may be another.
+const SURE_PERCENT: u8 = 75;
 /// Events beyond this are not listed; the latest are.
 const ROWS_MAX: usize = 50;
 
@@ -55,6 +57,8 @@ pub(crate) struct Card {
     pub(crate) heading: String,
     pub(crate) state: Vec<String>,
     pub(crate) why: Vec<String>,
+    /// What the diagnosis rests on.
+    pub(crate) rests: Vec<String>,
     pub(crate) advice: Vec<String>,
     pub(crate) facts: Vec<Fact>,
     pub(crate) rows: Vec<Row>,
@@ -76,6 +80,7 @@ pub(crate) fn key_of(diagnosis: Diagnosis) -> &'static str {
         Diagnosis::RelayProbing => "relay_probing",
         Diagnosis::AddressHarvesting => "address_harvesting",
         Diagnosis::SpamRun => "spam_run",
+        Diagnosis::Malware => "malware",
         Diagnosis::ProtocolAbuse => "protocol_abuse",
         Diagnosis::Manual => "manual",
         Diagnosis::Unknown => "unknown",
@@ -151,7 +156,8 @@ impl Reader<'_> {
             heading: words.say(heading).to_owned(),
             state: self.state(view, outcome, kept),
             why: self.why(view),
-            advice: lines(words.say(&format!("diagnosis.{}.do", key_of(block.diagnosis)))),
+            rests: self.rests(view),
+            advice: lines(words.say(&format!("diagnosis.{}.do", key_of(view.diagnosis())))),
             facts: self.facts(view),
             rows: self.rows(&block.events),
             left_out: (block.events.len() > ROWS_MAX)
@@ -188,31 +194,35 @@ impl Reader<'_> {
         }
     }
 
-    /// The device as far as the reader may know of it.
+    /// The device as far as the reader may know of it: their own first.
     pub(crate) fn device(&self, view: &BlockView) -> Option<Device> {
-        if let Some(device) = &view.device {
-            let own = device.account.as_deref().is_none_or(|account| self.is_own(account));
-            // Without an account, a program's name may still be somebody else's.
-            let told = own && (device.account.is_some() || self.accounts().concerns(view, self.account));
-            return Some(if told { device.clone() } else { Device { program: None, helo: None, ..device.clone() } });
+        let devices = &view.finding.devices;
+        let is_own = |device: &&Device| device.account.as_deref().is_some_and(|account| self.is_own(account));
+        if let Some(own) = devices.iter().find(is_own) {
+            return Some(own.clone());
         }
-        let own: Vec<&Evidence> = view
-            .receipt
-            .events
-            .iter()
-            .filter(|evidence| evidence.event.account.as_deref().is_some_and(|account| self.is_own(account)))
-            .collect();
-        Device::from_evidence(&own)
+        let device = view.finding.device()?;
+        // Without an account, a program's name may still be somebody else's.
+        let told = device.account.is_none() && self.accounts().concerns(view, self.account);
+        Some(if told { device.clone() } else { Device { program: None, helo: None, method: None, ..device.clone() } })
+    }
+
+    /// What the diagnosis rests on. Of other people's accounts nothing is told but numbers.
+    fn rests(&self, view: &BlockView) -> Vec<String> {
+        let is_own = |device: &Device| device.account.as_deref().is_some_and(|account| self.is_own(account));
+        let of_self = !view.finding.devices.is_empty() && view.finding.devices.iter().all(is_own);
+        rests(self.words, &view.finding.facts, of_self, |at| self.portal.moment(self.words, at))
     }
 
     fn why(&self, view: &BlockView) -> Vec<String> {
         let words = self.words;
         let block = &view.receipt;
-        let mut why = vec![words.say(&format!("diagnosis.{}.why", key_of(block.diagnosis))).to_owned()];
-        if view.confidence_percent.is_some_and(|percent| percent < 80) && block.diagnosis != Diagnosis::Unknown {
+        let diagnosis = view.diagnosis();
+        let mut why = vec![words.say(&format!("diagnosis.{}.why", key_of(diagnosis))).to_owned()];
+        if view.finding.confidence_percent < SURE_PERCENT && diagnosis != Diagnosis::Unknown {
             why.push(words.say("card.unsure").to_owned());
         }
-        if block.diagnosis == Diagnosis::Manual {
+        if diagnosis == Diagnosis::Manual {
             return why;
         }
         if let Some(device) = self.device(view) {
@@ -316,12 +326,12 @@ impl Reader<'_> {
         let words = self.words;
         let event = &evidence.event;
         let own = event.account.as_deref().is_some_and(|account| self.is_own(account));
-        let times = tries(evidence);
+        let times = evidence.tries();
         let mut detail = Vec::new();
         if times > 1 {
             detail.push(words.count("times", u64::from(times)));
             if evidence.first.is_some() {
-                detail.push(words.fill("event.since", &[("time", &self.portal.moment(words, first(evidence)))]));
+                detail.push(words.fill("event.since", &[("time", &self.portal.moment(words, evidence.first_seen()))]));
             }
         }
         if own {

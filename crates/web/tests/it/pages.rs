@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fairban_types::{Diagnosis, Origin};
+use fairban_types::{Diagnosis, Fact, Origin};
 use fairban_web::portal::{Device, LiftPolicy, MayTry, Settings};
 
 use crate::world::{OFFICE, PHONE, World, failures, receipt};
@@ -69,11 +69,19 @@ async fn what_the_house_knows_of_the_device_is_told() {
     world.house.device(code, device.clone());
     let answer = world.browser(OFFICE).sign_in("alice@example.test", "right-alice@example.test").await;
     answer.says("by POP3, as “Scanner in the cellar”, every 10 minutes.");
+    let since = world.hands.now();
+    let facts = vec![Fact::SamePassword { times: 37 }, Fact::SignedInHere { since, until: since }];
+    world.house.facts(code, facts);
     world.house.device(code, Device { account: Some("bob@example.test".into()), ..device });
     let mut phone = world.browser(PHONE);
     phone.sign_in("carol@example.test", "right-carol@example.test").await;
     let answer = phone.post("/code", &[("code", &code.to_string())]).await;
     answer.says("b•••@…").says_nothing_of("Scanner").says_nothing_of("alice").says_nothing_of("bob");
+    // Where somebody else signs in is theirs to know.
+    answer.says("The same wrong password came 37 times.").says_nothing_of("used from this connection");
+    world.house.device(code, Device { account: Some("carol@example.test".into()), ..Device::default() });
+    let answer = phone.post("/code", &[("code", &code.to_string())]).await;
+    answer.says("Your mailbox has been used from this connection since 21 November 2026");
 }
 
 #[tokio::test]
@@ -269,7 +277,9 @@ async fn the_form_says_what_is_wrong() {
 #[tokio::test]
 async fn accounts_without_a_domain_are_the_same() {
     let world = World::with(Settings { default_domain: Some("example.test".into()), ..Settings::default() });
-    world.block(1, OFFICE, Diagnosis::StalePassword, failures(world.hands.now(), OFFICE, "alice", 5));
+    let code = world.block(1, OFFICE, Diagnosis::StalePassword, failures(world.hands.now(), OFFICE, "alice", 5));
+    let services = vec![fairban_types::Service::Imap];
+    world.house.device(code, Device { account: Some("alice".into()), services, ..Device::default() });
     let answer = world.browser(OFFICE).sign_in("alice@example.test", "right-alice@example.test").await;
     answer.says("signs in to alice by IMAP");
 }

@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT_LANGUAGE, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
 use axum::http::{HeaderMap, Request, StatusCode};
 use fairban_types::{
-    Action, Code, Decision, Diagnosis, Effect, Event, EventKind, Evidence, Origin, Service, Subject, Time,
+    Action, Code, Decision, Device, Diagnosis, Effect, Event, EventKind, Evidence, Origin, Service, Subject, Time,
 };
 use fairban_web::portal::{CheckPassword, Checked, MemoryHouse, Password, Portal, Settings};
 use fairban_web::{Clock, Peer};
@@ -107,7 +107,20 @@ impl World {
 
     /// The office, blocked for an old password on alice's second computer; bob is there too.
     pub(crate) fn office_is_blocked(&self) -> Code {
-        self.block(1, OFFICE, Diagnosis::StalePassword, failures(self.hands.now(), OFFICE, "alice@example.test", 5))
+        let failures = failures(self.hands.now(), OFFICE, "alice@example.test", 5);
+        let device = Device {
+            account: Some("alice@example.test".into()),
+            services: vec![Service::Imap],
+            program: Some("Thunderbird 115".into()),
+            cadence: Some(Duration::from_secs(60)),
+            tries: 5,
+            first: failures.first().map(Evidence::first_seen),
+            last: failures.last().map(|evidence| evidence.event.time),
+            ..Device::default()
+        };
+        let code = self.block(1, OFFICE, Diagnosis::StalePassword, failures);
+        self.house.device(code, device);
+        code
     }
 
     pub(crate) fn block(&self, number: u64, subject: &str, diagnosis: Diagnosis, events: Vec<Evidence>) -> Code {

@@ -49,7 +49,7 @@ pub(crate) async fn blocked(State(portal): State<Arc<Portal>>, visit: Visit) -> 
                 Some(until) => portal.moment(words, until),
                 None => words.say("fact.permanent").to_owned(),
             },
-            why: words.say(&format!("diagnosis.{}.short", key_of(view.receipt.diagnosis))).to_owned(),
+            why: words.say(&format!("diagnosis.{}.short", key_of(view.diagnosis()))).to_owned(),
             code: view.receipt.code.to_string(),
         })
         .collect();

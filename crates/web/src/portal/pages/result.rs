@@ -11,7 +11,6 @@ use axum::response::Response;
 use fairban_types::{Code, Evidence, Subject, Time, network_of};
 
 use super::{Shell, go, is_same_place, page, slow_down};
-use crate::portal::device::tries;
 use crate::portal::lift::Kept;
 use crate::portal::mask::clean;
 use crate::portal::release::in_time;
@@ -153,10 +152,10 @@ fn grouped(reader: &Reader<'_>, failures: &[Evidence]) -> Vec<Failing> {
         });
         match same {
             Some(group) => {
-                group.tries = group.tries.saturating_add(tries(evidence));
+                group.tries = group.tries.saturating_add(evidence.tries());
                 group.last = group.last.max(evidence.event.time);
             }
-            None => groups.push(Group { one: evidence, place, tries: tries(evidence), last: evidence.event.time }),
+            None => groups.push(Group { one: evidence, place, tries: evidence.tries(), last: evidence.event.time }),
         }
     }
     groups.sort_by_key(|group| std::cmp::Reverse(group.last));
