@@ -116,7 +116,7 @@ fn let_out(lab: &mut Lab) -> Result<()> {
     }
     laptop_offends(lab)?;
     browser.open(&format!("{PORTAL}/result"))?;
-    let last = browser.expect("portal-5-limit", &["support@example.test", LAPTOP])?;
+    let last = browser.expect("portal-5-limit", &["as many blocks as is possible in a day", "support@example.test", LAPTOP])?;
     let code = lab.fairban.list(&["blocks"])?;
     let code = code.first().and_then(|block| block["code"].as_str()).context("no block")?.to_owned();
     ensure!(last.contains(&code), "the page does not name {code} for support: {last}");

@@ -99,17 +99,31 @@ impl Portal {
     }
 
     async fn counted_release(&self, release: &Release, by: &Releases, of: &Releases) -> Result<Outcome, HouseError> {
+        if let Some(kept) = self.limit_reached(by, of).await? {
+            return Ok(Outcome::Kept(kept));
+        }
+        let released = self.house.release(release).await?;
+        tracing::info!(code = %release.code, subject = %release.subject, "a block was lifted by its owner");
+        Ok(Outcome::Lifted(released))
+    }
+
+    async fn limit_reached(&self, by: &Releases, of: &Releases) -> Result<Option<Kept>, HouseError> {
         let policy = &self.settings.lift;
         let since = self.now().before(policy.period);
         for (whose, most, kept) in
             [(by, policy.per_account_max, Kept::AccountLimit), (of, policy.per_address_max, Kept::AddressLimit)]
         {
             if self.house.releases(whose, since).await? >= most {
-                return Ok(Outcome::Kept(kept));
+                return Ok(Some(kept));
             }
         }
-        let released = self.house.release(release).await?;
-        tracing::info!(code = %release.code, subject = %release.subject, "a block was lifted by its owner");
-        Ok(Outcome::Lifted(released))
+        Ok(None)
+    }
+
+    /// What stands against lifting a block that policy would let its owner lift: nobody is offered what is refused then.
+    pub(crate) async fn limit(&self, view: &BlockView, account: &str, client: IpAddr) -> Option<Outcome> {
+        let subject = self.accounts.liftable(&self.settings.lift, view, account, client).ok()?;
+        let (by, of) = counted(&subject, &self.accounts.canonical(account), client);
+        in_time(self.limit_reached(&by, &of)).await.ok()?.map(Outcome::Kept)
     }
 }

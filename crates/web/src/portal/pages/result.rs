@@ -89,7 +89,14 @@ async fn present(portal: &Arc<Portal>, visit: &Visit, member: &Member, notice: O
     let views = looked.unwrap_or_default();
     let told = &member.session.told;
     let outcome = |code: Code| told.iter().find(|(told, _)| *told == code).map(|(_, outcome)| outcome);
-    let mut cards: Vec<Card> = views.iter().map(|view| reader.card(view, outcome(view.receipt.code))).collect();
+    let mut cards: Vec<Card> = Vec::new();
+    for view in &views {
+        let limit = match outcome(view.receipt.code) {
+            Some(_) => None,
+            None => portal.limit(view, account, visit.client).await,
+        };
+        cards.push(reader.card(view, outcome(view.receipt.code).or(limit.as_ref())));
+    }
     let is_blocked = cards.iter().any(|card| card.standing == Standing::Blocked);
     for (code, told) in told.iter().rev().filter(|(told, _)| !views.iter().any(|view| view.receipt.code == *told)) {
         match in_time(portal.house.find(*code)).await {
