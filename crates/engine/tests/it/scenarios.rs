@@ -14,10 +14,12 @@ fn read(scenario: &Scenario) -> Vec<Event<'static>> {
     let mut parser = Parser::new();
     let mut events = Vec::new();
     for line in scenario.log.lines() {
-        match parser.parse(line.as_bytes(), &context) {
-            Outcome::Event(event) => events.push(event.into_owned()),
-            other => panic!("{}: {other:?}: {line}", scenario.name),
-        }
+        let outcome = parser.parse(line.as_bytes(), &context);
+        assert!(matches!(outcome, Outcome::Event(_)), "{}: {outcome:?}: {line}", scenario.name);
+        events.extend(match outcome {
+            Outcome::Event(event) => Some(event.into_owned()),
+            Outcome::Nothing | Outcome::Defect(_) => None,
+        });
     }
     events
 }
