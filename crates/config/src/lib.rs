@@ -19,12 +19,15 @@ mod schema;
 mod settings;
 mod takes;
 mod tree;
+mod values;
 
 pub use load::{FILE_BYTES_MAX, LoadError};
 pub use profile::profile_names;
 pub use reference::reference;
 pub use remark::{Place, Problem, Problems, Remark, Warning};
 pub use settings::{
-    Config, Control, Dovecot, Enforce, EnforceMode, Explain, Fleet, ForwardHeader, LinkSettings, Listen, MailSecurity, Messages,
-    Node, Notices, OnBlock, Portal, PortalImap, PortalLift, Postfix, Secret, SendConfig, SourceConfig, StoreConfig, SyslogListen, Web,
+    Config, Control, Dovecot, Enforce, EnforceMode, Explain, Fleet, ForwardHeader, LinkSettings, Listen, MailSecurity,
+    Messages, Node, Notices, OnBlock, Portal, PortalImap, PortalLift, Postfix, Secret, SendConfig, SourceConfig,
+    StoreConfig, SyslogListen, Web,
 };
+pub use values::{ConfigValue, ValueSource};

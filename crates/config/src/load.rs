@@ -12,7 +12,8 @@ use crate::profile::{self, profile_names};
 use crate::reader::{Reader, shown};
 use crate::remark::{Place, Problem, Problems};
 use crate::settings::{
-    Config, Control, Dovecot, Enforce, Explain, Fleet, Messages, Node, Notices, Portal, Postfix, SendConfig, StoreConfig, Web,
+    Config, Control, Dovecot, Enforce, Explain, Fleet, Messages, Node, Notices, Portal, Postfix, SendConfig,
+    StoreConfig, Web,
 };
 use crate::tree::{self, Table, Value};
 
@@ -38,8 +39,8 @@ pub enum LoadError {
 /// What a configuration was made from, so that it can be made again with another profile.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
-    file: String,
-    text: String,
+    pub(crate) file: String,
+    pub(crate) text: String,
 }
 
 /// The text may hold secrets.
@@ -60,7 +61,7 @@ impl Config {
     /// # Errors
     /// All problems at once, in the order of the file.
     pub fn from_toml(text: &str, file: &str) -> Result<Config, Problems> {
-        resolve(Origin { file: file.to_owned(), text: text.to_owned() }, None)
+        resolve(Origin { file: file.to_owned(), text: text.to_owned() }, None, Table::default())
     }
 
     /// Reads a file.
@@ -92,7 +93,7 @@ impl Config {
             let names = profile_names().join(", ");
             return Err(Problems::one("profile", format!("there is no '{}'; {hint}there are {names}", shown(name))));
         }
-        resolve(self.origin.clone(), Some(name))
+        resolve(self.origin.clone(), Some(name), Table::default())
     }
 }
 
@@ -113,7 +114,8 @@ fn not_utf8(error: &std::string::FromUtf8Error, file: &str) -> Problems {
     Problems { list: vec![Problem { place, key: String::new(), message }], more: 0 }
 }
 
-fn resolve(origin: Origin, other_profile: Option<&str>) -> Result<Config, Problems> {
+/// Reads a file over its profile, and over both what was set elsewhere.
+pub(crate) fn resolve(origin: Origin, other_profile: Option<&str>, set: Table) -> Result<Config, Problems> {
     check_size(origin.text.len(), &origin.file)?;
     let own = tree::parse(&origin.file, &origin.text)?;
     let asked = asked_profile(&own);
@@ -125,7 +127,7 @@ fn resolve(origin: Origin, other_profile: Option<&str>) -> Result<Config, Proble
     // With a profile that does not exist, that is the one problem, and not which rules it has.
     reader.is_other_profile =
         asked.is_none() && own.get("profile").is_some() || other_profile.is_some_and(|other| Some(other) != asked);
-    let mut config = keys::read(blank(origin), &base.under(own), &mut reader);
+    let mut config = keys::read(blank(origin), &base.under(own).under(set), &mut reader);
     config.policy.profile = name;
     config.warnings = reader.finish()?;
     Ok(config)

@@ -61,9 +61,6 @@ pub fn reference() -> String {
 fn add_section(page: &mut String, outline: &Outline, defaults: &Table) {
     let title = if outline.title.is_empty() { "Top of the file".to_owned() } else { format!("`{}`", outline.title) };
     add(page, format_args!("\n### {title}\n\n{}\n", outline.meaning));
-    if let Some(lacks) = outline.lacks {
-        add(page, format_args!("\nUnderstood and checked, but this version has no {lacks} yet: a warning says so.\n"));
-    }
     add_row(page, &["key", "takes", "default", "meaning", "example"].map(str::to_owned));
     add_rule(page, 5);
     for row in &outline.rows {

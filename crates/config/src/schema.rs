@@ -50,8 +50,6 @@ pub(crate) struct Outline {
     pub(crate) meaning: &'static str,
     /// A whole example, where single keys make none.
     pub(crate) example: Option<&'static str>,
-    /// What this version lacks to act on it.
-    pub(crate) lacks: Option<&'static str>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -64,19 +62,13 @@ pub(crate) struct Section<T> {
 
 impl<T: 'static> Section<T> {
     pub(crate) fn new(title: &'static str, meaning: &'static str) -> Self {
-        let outline = Outline { title, meaning, example: None, lacks: None, rows: Vec::new() };
+        let outline = Outline { title, meaning, example: None, rows: Vec::new() };
         Section { outline, keys: Vec::new(), parts: Vec::new() }
     }
 
     /// The same with a whole example.
     pub(crate) fn example(mut self, example: &'static str) -> Self {
         self.outline.example = Some(example);
-        self
-    }
-
-    /// The same for a section that this version understands but cannot act on, for want of this.
-    pub(crate) fn lacks(mut self, what: &'static str) -> Self {
-        self.outline.lacks = Some(what);
         self
     }
 
@@ -197,9 +189,6 @@ impl<T: 'static> Section<T> {
     fn read_entry(&self, into: &mut T, entry: &Entry, reader: &mut Reader) {
         if let Some(key) = self.keys.iter().find(|key| key.row.name == entry.key) {
             reader.within(&entry.key, |reader| {
-                if let Some(lacks) = self.outline.lacks {
-                    reader.warn(&entry.key_at, format!("understood, but this version has no {lacks} yet"));
-                }
                 (key.read)(into, &entry.item, reader);
             });
         } else if let Some(part) = self.parts.iter().find(|part| part.name == entry.key) {

@@ -216,11 +216,25 @@ pub struct Explain {
     pub name: Option<String>,
 }
 
-/// The admin interface.
+/// The administrator's pages, the API, metrics and health.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Web {
     /// Where it listens; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+    /// The address that administrators type.
+    pub url: Option<String>,
+    /// A PEM file with its certificate; `None`: plain HTTP.
+    pub tls_certificate: Option<PathBuf>,
+    /// A PEM file with the certificate's key. There if the certificate is.
+    pub tls_key: Option<PathBuf>,
+    /// The reverse proxies whose word on the client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they write it.
+    pub forward_header: ForwardHeader,
+    /// The time zone of times on pages; `None`: the machine's.
+    pub time_zone: Option<String>,
+    /// Whether metrics are told to whoever asks.
+    pub metrics_open: bool,
 }
 
 /// The self-service portal.

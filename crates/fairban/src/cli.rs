@@ -86,6 +86,15 @@ pub(crate) enum Command {
                       give every file back"
     )]
     Setup(SetupArgs),
+    /// Who can sign in to the administrator's pages.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Tokens by which programs use the API.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Many mail servers that share what they see and decide, over Valkey or Redis.
+    #[command(subcommand)]
+    Fleet(FleetCommand),
     /// Take everything that Fairban made out of the kernel.
     Flush(FlushArgs),
     /// Print the reference of all configuration keys, event kinds and profiles (Markdown).
@@ -363,6 +372,107 @@ pub(crate) enum SendBlockCommand {
         /// As JSON: one object per entry.
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make a link by which somebody sets a password, once: a new user, or one who is locked out.
+    #[command(after_help = "Examples:\n  fairban user link alice              alice gets a new password (and no second factor)\n  \
+                            fairban user link --role support     a new user, who chooses a name\n  fairban user link \
+                            --role domain-administrator --domain example.test")]
+    Link {
+        /// The user; without one, a new user chooses a name.
+        name: Option<String>,
+        /// What a new user may do: administrator, support, domain-administrator or read-only.
+        #[arg(long, default_value = "administrator")]
+        role: String,
+        /// A domain of a domain administrator; may be given again.
+        #[arg(long = "domain", value_name = "DOMAIN")]
+        domains: Vec<String>,
+        /// How long the link is good; an hour, if left out.
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        time: Option<Duration>,
+    },
+    /// Show who can sign in.
+    List {
+        /// As JSON: one object per user.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take a user away.
+    Remove {
+        /// The user.
+        name: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token, which is shown this once.
+    #[command(after_help = "Examples:\n  fairban token create --scope admin\n  fairban token create --scope check --name webmail \
+                            --expires 90d")]
+    Create {
+        /// What it may do: admin, support, read, check, or domain-administrator with --domain.
+        #[arg(long)]
+        scope: String,
+        /// What it is for.
+        #[arg(long, default_value = "")]
+        name: String,
+        /// A domain of a domain administrator; may be given again.
+        #[arg(long = "domain", value_name = "DOMAIN")]
+        domains: Vec<String>,
+        /// How long it is good, such as 90d; until it is revoked, if left out.
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+        expires: Option<Duration>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the tokens, and when each was last used.
+    List {
+        /// As JSON: one object per token.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a token.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum FleetCommand {
+    /// Show the fleet as this node sees it. The exit status is 1 if this node is alone.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the server's address into the configuration file; a restart of the daemon joins the fleet.
+    #[command(
+        after_help = "Examples:\n  fairban fleet join rediss://valkey.example.test:6379 --config /etc/fairban.toml\n  fairban \
+                      fleet join redis+cluster://10.0.0.1:6379,10.0.0.2:6379 --config /etc/fairban.toml"
+    )]
+    Join {
+        /// The Valkey or Redis server.
+        url: String,
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/fairban.toml")]
+        config: PathBuf,
+    },
+    /// Take the fleet out of the configuration file; after a restart of the daemon this node is alone, with all blocks
+    /// that it has.
+    Leave {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE", default_value = "/etc/fairban.toml")]
+        config: PathBuf,
+    },
+    /// Let blocks of a node through that were held back because there were too many at once.
+    Accept {
+        /// The node.
+        node: String,
     },
 }
 

@@ -5,12 +5,15 @@ mod check;
 mod cli;
 mod control;
 mod daemon;
+mod fleet_command;
 mod lines;
 mod parse_command;
 mod replay;
 mod setup;
 mod show;
 mod terminal;
+mod token_command;
+mod user_command;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;
@@ -62,6 +65,9 @@ fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
             terminal::text(&fairban_config::reference())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::User(command) => user_command::run(command, cli.control),
+        Command::Token(command) => token_command::run(command, cli.control),
+        Command::Fleet(command) => fleet_command::run(command, cli.control),
         command => control::client::run(command, cli.control),
     }
 }

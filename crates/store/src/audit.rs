@@ -81,9 +81,9 @@ pub(crate) fn append(connection: &Connection, entries: &[AuditEntry]) -> rusqlit
     Ok(())
 }
 
-const COLUMNS: &str = "seq, time, actor, act, subject, detail, hash";
+pub(crate) const COLUMNS: &str = "seq, time, actor, act, subject, detail, hash";
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Audit> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Audit> {
     let entry = AuditEntry {
         time: Time::from_millis(row.get(1)?),
         actor: row.get(2)?,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use fairban_types::{Decision, Event, Subject, Time};
 use ipnet::IpNet;
 
-use crate::{AuditEntry, NeverEntry};
+use crate::{AuditEntry, Kept, NeverEntry};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -120,6 +120,8 @@ pub struct Batch {
     pub offences: Vec<Offence>,
     /// What people and programs did.
     pub audit: Vec<AuditEntry>,
+    /// What other rooms keep in their own words.
+    pub kept: Vec<Kept>,
 }
 
 impl Batch {
@@ -142,6 +144,7 @@ impl Batch {
             && self.never.is_empty()
             && self.offences.is_empty()
             && self.audit.is_empty()
+            && self.kept.is_empty()
     }
 
     /// Empties it, keeping its memory.
@@ -153,6 +156,7 @@ impl Batch {
         self.never.clear();
         self.offences.clear();
         self.audit.clear();
+        self.kept.clear();
     }
 }
 

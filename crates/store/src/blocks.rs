@@ -153,11 +153,11 @@ fn end(connection: &Connection, decision: &Decision, how: EndKind) -> rusqlite::
 }
 
 /// Columns of a block, for a query that calls the tables `d` and `b`.
-fn columns() -> String {
+pub(crate) fn columns() -> String {
     format!("{}, b.start, b.ended, b.how, b.ended_by", decisions::COLUMNS)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Block> {
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Block> {
     let place = decisions::WIDTH;
     let end = match row.get::<_, Option<i64>>(place + 1)? {
         None => None,
@@ -225,6 +225,14 @@ impl Reader {
     /// The blocks, standing and over, whose network (their own, or that of a pair) has an address in common with `net`:
     /// those inside it and those around it. Newest first.
     pub fn overlapping(&self, net: IpNet, limit: usize) -> Result<Vec<Block>, StoreError> {
+        let ids = self.overlapping_ids(net, limit)?;
+        let sql = format!("SELECT {} FROM blocks b JOIN decisions d ON d.id = b.decision WHERE b.id = ?1", columns());
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let blocks: Result<Vec<Block>, _> = ids.iter().map(|id| statement.query_row([id], read)).collect();
+        Ok(blocks?)
+    }
+
+    pub(crate) fn overlapping_ids(&self, net: IpNet, limit: usize) -> Result<Vec<i64>, StoreError> {
         let mut ids = self.inside(net)?;
         // Two networks overlap only if one holds the other, so what is around `net` begins at one of its own prefixes.
         for prefix in 0..net.prefix_len() {
@@ -239,10 +247,7 @@ impl Reader {
         }
         ids.sort_unstable_by(|a, b| b.cmp(a));
         ids.truncate(limit);
-        let sql = format!("SELECT {} FROM blocks b JOIN decisions d ON d.id = b.decision WHERE b.id = ?1", columns());
-        let mut statement = self.connection.prepare_cached(&sql)?;
-        let blocks: Result<Vec<Block>, _> = ids.iter().map(|id| statement.query_row([id], read)).collect();
-        Ok(blocks?)
+        Ok(ids)
     }
 
     fn inside(&self, net: IpNet) -> Result<Vec<i64>, StoreError> {

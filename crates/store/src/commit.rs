@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::names::Names;
 use crate::segments::Segment;
-use crate::{Batch, CommitInfo, Happening, Store, StoreError, audit, blocks, decisions, events, memory, never};
+use crate::{Batch, CommitInfo, Happening, Store, StoreError, audit, blocks, decisions, events, kept, memory, never};
 
 impl Store {
     /// Makes a batch durable in one transaction, and says what it did. After an error nothing of it is kept, and the same
@@ -51,6 +51,9 @@ fn write_rest(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
         memory::write_offence(connection, offence)?;
     }
     audit::append(connection, &batch.audit)?;
+    for kept in &batch.kept {
+        kept::write(connection, kept)?;
+    }
     for (source, cursor) in &batch.cursors {
         memory::write_cursor(connection, source, cursor)?;
     }

@@ -7,7 +7,8 @@ use crate::encoding::number;
 const APPLICATION_ID: i64 = 0x4642_414e;
 
 /// One step per schema: step `n` leads from schema `n` to `n + 1`. Steps are never edited, only added.
-pub(crate) const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+pub(crate) const STEPS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// The schema that this program writes.
 pub(crate) fn newest(steps: &[&str]) -> i64 {

@@ -16,7 +16,7 @@ use crate::lab::net::{Net, SERVER_V4};
 use crate::process::wait_for;
 
 /// A probe that is not answered in this time is dropped: the wire is a piece of memory.
-const DROPPED_AFTER: Duration = Duration::from_millis(15);
+pub(super) const DROPPED_AFTER: Duration = Duration::from_millis(15);
 
 /// Fills the kernel through the whole pipeline, then measures single lines; then a restart.
 pub(super) fn measure(program: &Path, quick: bool) -> Result<()> {
@@ -67,7 +67,7 @@ fn seconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
 }
 
-fn failure(client: &str, number: usize) -> String {
+pub(super) fn failure(client: &str, number: usize) -> String {
     let now = Time::from(SystemTime::now());
     format!(
         "{now} mx postfix/submission/smtpd[{number}]: warning: unknown[{client}]: SASL LOGIN authentication failed: \

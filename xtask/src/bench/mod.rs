@@ -1,5 +1,6 @@
 //! Measuring: criterion within the crates, and whole processes against other programs.
 
+mod fleet;
 mod kernel;
 mod mixed_log;
 mod pairs;
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// Only whole processes, not the crates' own benchmarks.
     #[arg(long)]
     no_criterion: bool,
+    /// Only the fleet.
+    #[arg(long)]
+    fleet: bool,
     /// Use this program instead of building one.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -44,6 +48,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             target().join("release/fairban")
         }
     };
+    if args.fleet {
+        return fleet::measure(&program, args.quick);
+    }
     let runs = if args.quick { 5 } else { 15 };
     let mut table = Table::default();
     for (name, log) in logs()? {
@@ -54,6 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     policy::measure(args.quick)?;
     if Uid::effective().is_root() {
         kernel::measure(&program, args.quick)?;
+        fleet::measure(&program, args.quick)?;
     } else {
         println!("not root: blocks in the kernel are not measured");
     }

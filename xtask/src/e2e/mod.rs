@@ -5,6 +5,7 @@ mod crash;
 mod detection;
 mod explained;
 mod fairness;
+mod fleet;
 mod operator;
 mod outbound;
 mod outlived;
@@ -87,6 +88,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         portal::tests(),
         programs::tests(),
         reconnecting::tests(),
+        fleet::tests(),
     ]
     .into_iter()
     .flatten()

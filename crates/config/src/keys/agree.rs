@@ -18,6 +18,7 @@ pub(super) fn check(draft: &Draft, document: &Table, reader: &mut Reader) {
     check_rules(draft, document, reader);
     super::explain::check(draft, document, reader);
     super::portal::check(draft, document, reader);
+    super::web::check(draft, document, reader);
 }
 
 fn check_widen(draft: &Draft, document: &Table, reader: &mut Reader) {

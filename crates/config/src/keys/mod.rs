@@ -10,6 +10,7 @@ mod portal;
 mod rule;
 mod scoring;
 mod servers;
+mod web;
 
 use std::net::SocketAddr;
 

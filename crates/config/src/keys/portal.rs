@@ -251,8 +251,12 @@ fn lift() -> Section<PortalLift> {
 }
 
 pub(super) fn notices() -> Section<Notices> {
-    let section = Section::new("[notices]", "Mail to the account's owner and to you: about releases by owners, and about accounts that a rule stopped from \
-         sending, which are most probably stolen.").key(
+    let section = Section::new(
+        "[notices]",
+        "Mail to the account's owner and to you: about releases by owners, and about accounts that a rule stopped from \
+         sending, which are most probably stolen.",
+    )
+    .key(
         "relay",
         takes::host(),
         Absent::Means("no mail is sent"),
@@ -332,7 +336,7 @@ fn relay(section: Section<Notices>) -> Section<Notices> {
         )
 }
 
-fn proxy() -> Takes<IpNet> {
+pub(super) fn proxy() -> Takes<IpNet> {
     Takes::scalar("an address or a network (CIDR)", |value| match value {
         Value::Text(text) => match text.parse::<IpAddr>() {
             Ok(address) => Ok(single(address)),

@@ -1,9 +1,8 @@
-//! Servers that answer others, and what they answer. Of those that later versions have, the keys are read and checked,
-//! and a warning says that nothing acts on them.
+//! Servers that answer others, and what they answer.
 
 use super::{Draft, listen_key, portal};
 use crate::schema::{Absent, Section};
-use crate::settings::{Config, Dovecot, Messages, OnBlock, Postfix, Web};
+use crate::settings::{Config, Dovecot, Messages, OnBlock, Postfix};
 use crate::takes::{self, Takes};
 use crate::tree::Value;
 
@@ -14,7 +13,7 @@ pub(super) fn add(section: Section<Draft>) -> Section<Draft> {
         .table("dovecot", dovecot(), |draft| &mut draft.config.dovecot)
         .table("postfix", postfix(), |draft| &mut draft.config.postfix)
         .table("explain", super::explain::section(), |draft| &mut draft.config.explain)
-        .table("web", web(), |draft| &mut draft.config.web)
+        .table("web", super::web::section(), |draft| &mut draft.config.web)
         .table("portal", portal::section(), |draft| &mut draft.config.portal)
         .table("notices", portal::notices(), |draft| &mut draft.config.notices)
         .table("fleet", super::fleet::section(), |draft| &mut draft.config.fleet)
@@ -147,9 +146,4 @@ fn messages() -> Section<Messages> {
         "the address at which a blocked person can see why and get out",
         |messages, url| messages.portal = Some(url),
     )
-}
-
-fn web() -> Section<Web> {
-    let section = Section::new("[web]", "The admin interface, the API, metrics and health.").lacks("web interface");
-    listen_key(section, "\"127.0.0.1:8625\"", "where it listens", |web: &mut Web, at| web.listen = Some(at))
 }

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod default_profile;
+mod fleet;
 mod live;
 mod outbound;
 mod properties;

@@ -29,6 +29,13 @@ pub(super) async fn answer(shared: &Shared, request: Request, by: &str) -> anyho
             other => vec![other],
         },
         Request::Why { subject } => vec![why(shared, subject, by).await?],
+        Request::Access(wish) => match &shared.access {
+            Some(access) => access.answer(wish, by).await,
+            None => vec![Reply::No("the daemon is just starting: try again".to_owned())],
+        },
+        Request::Release { .. } | Request::Keep(_) | Request::Set { .. } | Request::Config => {
+            vec![Reply::Wrong("not to be asked".to_owned())]
+        }
         Request::Known { .. } | Request::LetOut { .. } | Request::Events { .. } => {
             vec![Reply::Wrong("not to be asked".to_owned())]
         }

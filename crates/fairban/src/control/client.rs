@@ -102,7 +102,7 @@ fn no(message: String) -> anyhow::Error {
 }
 
 /// What every command does with an answer that is not its own.
-fn refusal(reply: Reply) -> anyhow::Error {
+pub(crate) fn refusal(reply: Reply) -> anyhow::Error {
     match reply {
         Reply::No(text) => no(text),
         Reply::Wrong(text) => Exit { status: 2, message: text }.into(),
@@ -110,7 +110,7 @@ fn refusal(reply: Reply) -> anyhow::Error {
     }
 }
 
-fn act(socket: &Path, request: &Request) -> anyhow::Result<ExitCode> {
+pub(crate) fn act(socket: &Path, request: &Request) -> anyhow::Result<ExitCode> {
     let mut conversation = Conversation::begin(socket, request)?;
     while let Some(reply) = conversation.next()? {
         match reply {

@@ -58,6 +58,10 @@ pub(crate) enum Request {
     NeverRemove {
         net: IpNet,
     },
+    /// Lets blocks of a node through that were held back.
+    FleetAccept {
+        node: String,
+    },
     NeverList,
     SendBlockAdd {
         sending: Sending,
@@ -78,9 +82,51 @@ pub(crate) enum Request {
         account: String,
         client: std::net::IpAddr,
     },
+    /// Users and tokens of the administrator's pages.
+    Access(AccessWish),
+    /// Not from outside: a release of this very subject.
+    Release {
+        subject: Subject,
+        reason: String,
+    },
+    /// Not from outside: texts of the administrator's pages.
+    Keep(Box<fairban_web::access::Change>),
+    /// Not from outside: values of rules; `None` takes one away.
+    Set {
+        settings: Vec<(String, Option<String>)>,
+        reason: String,
+    },
+    /// Not from outside: the configuration in force.
+    Config,
     /// Not from outside: what the core knows for [`Request::Why`].
     Known {
         subject: Subject,
+    },
+}
+
+/// What is wished about users and tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AccessWish {
+    Users,
+    Link {
+        user: Option<String>,
+        role: String,
+        domains: Vec<String>,
+        seconds: Option<u64>,
+    },
+    RemoveUser {
+        name: String,
+    },
+    Tokens,
+    MakeToken {
+        name: String,
+        scope: String,
+        domains: Vec<String>,
+        seconds: Option<u64>,
+    },
+    RevokeToken {
+        id: String,
     },
 }
 
@@ -92,6 +138,11 @@ pub(crate) enum Reply {
     Done(String),
     /// The answer is no.
     No(String),
+    /// An owner was let out, on these nodes and not on those.
+    LetOut {
+        reached: Vec<String>,
+        unreached: Vec<String>,
+    },
     /// There is nothing to let out of.
     NotInForce,
     /// The request makes no sense.
@@ -105,6 +156,11 @@ pub(crate) enum Reply {
     /// The whole never-block list.
     NeverList(Vec<Never>),
     Known(Box<Known>),
+    /// What was asked about users and tokens.
+    Data(serde_json::Value),
+    /// Within the daemon only.
+    #[serde(skip)]
+    Config(Box<fairban_config::Config>),
     /// Nothing follows.
     End,
 }
@@ -284,6 +340,9 @@ pub(crate) struct Status {
     /// Where the portal listens, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) portal: Option<String>,
+    /// The fleet, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) fleet: Option<fairban_fleet::Status>,
     /// What is wrong, with what to do about it.
     pub(crate) problems: Vec<String>,
     /// What the operator should know.

@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 
 use super::{REQUEST_MAX, Reply, Request, answers};
-use crate::daemon::{Told, Wish};
+use crate::daemon::{Access, Told, Wish};
 
 /// The most connections at once.
 const PEERS_MAX: usize = 64;
@@ -25,11 +25,18 @@ pub(crate) struct Shared {
     wishes: mpsc::Sender<Wish>,
     feed: broadcast::Sender<Told>,
     reader: Arc<Mutex<Reader>>,
+    /// Users and tokens, for the control socket.
+    pub(super) access: Option<Arc<Access>>,
 }
 
 impl Shared {
     pub(crate) fn new(wishes: mpsc::Sender<Wish>, feed: broadcast::Sender<Told>, reader: Reader) -> Self {
-        Shared { wishes, feed, reader: Arc::new(Mutex::new(reader)) }
+        Shared { wishes, feed, reader: Arc::new(Mutex::new(reader)), access: None }
+    }
+
+    /// The same with the users and tokens of the administrator's pages.
+    pub(crate) fn with_access(self, access: Arc<Access>) -> Self {
+        Shared { access: Some(access), ..self }
     }
 
     /// Has the core carry out a wish.
@@ -42,7 +49,7 @@ impl Shared {
         reply.await.unwrap_or_else(|_| Reply::No("the daemon is ending".to_owned()))
     }
 
-    pub(super) fn feed(&self) -> broadcast::Receiver<Told> {
+    pub(crate) fn feed(&self) -> broadcast::Receiver<Told> {
         self.feed.subscribe()
     }
 

@@ -48,6 +48,12 @@ pub(crate) struct Core {
     zone: jiff::tz::TimeZone,
     readings: HashMap<Arc<str>, Reading>,
     pub(crate) waiting: Batch,
+    /// This node's part in a fleet, if there is one.
+    pub(crate) member: Option<super::fleet::Member>,
+    /// What was told the fleet by the wish that is carried out now.
+    pub(crate) ticket: Option<fairban_fleet::Ticket>,
+    /// What is decided now was decided on another node.
+    pub(crate) is_foreign: bool,
     decisions: Vec<Decision>,
 }
 
@@ -78,6 +84,9 @@ impl Core {
             zone: jiff::tz::TimeZone::system(),
             readings: HashMap::new(),
             waiting: Batch::default(),
+            member: None,
+            ticket: None,
+            is_foreign: false,
             decisions: Vec::new(),
         })
     }
@@ -123,6 +132,9 @@ impl Core {
             (known, engine.step(now(), event, &mut self.decisions))
         };
         self.count(event, outcome);
+        if outcome == Outcome::Counted && super::fleet::is_shared(event) {
+            self.tell_failure(event);
+        }
         if let Some(outcome) = stored(outcome) {
             let event = event.clone().into_owned();
             if event.kind == EventKind::LoginSucceeded && outcome == fairban_store::Outcome::Noted {
@@ -166,6 +178,8 @@ impl Core {
             return;
         }
         let policy = engine.policy().familiar;
+        drop(engine);
+        self.tell_familiar(account, event.client, known.last);
         self.waiting.familiar.push(Familiar {
             account: account.trim().to_lowercase(),
             net: network_of(event.client, policy.ipv4_prefix, policy.ipv6_prefix),
@@ -197,6 +211,9 @@ impl Core {
                 self.waiting.offences.push(Offence { subject: decision.subject.clone(), count, last });
             }
             self.waiting.decision(decision.clone());
+        }
+        if let Some(member) = self.member.as_ref().filter(|_| !self.is_foreign) {
+            decisions.iter().for_each(|decision| member.tell(decision));
         }
         self.kernel.tell(Order::Decisions(decisions));
     }
@@ -329,8 +346,14 @@ impl Core {
         if config.portal != self.config.portal {
             needs_restart.push("[portal]");
         }
+        if config.web != self.config.web {
+            needs_restart.push("[web]");
+        }
         if config.notices != self.config.notices {
             needs_restart.push("[notices]");
+        }
+        if config.fleet != self.config.fleet {
+            needs_restart.push("[fleet]");
         }
         self.config = config;
         Ok(needs_restart)

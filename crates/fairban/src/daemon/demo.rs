@@ -40,6 +40,8 @@ pub(super) fn run(mut config: Config, socket: PathBuf, time: Option<Duration>) -
     greet(&log, &own_logs, &socket)?;
     config.sources = own_logs;
     config.sources.push(SourceConfig::File { path: log.clone() });
+    // Its pages too, on a free port of this machine's own.
+    config.web.listen.get_or_insert(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
     let setup = Setup { config, config_file: None, socket, forgetful: true, observe: true };
     let shown = Arc::new(Mutex::new(Shown::default()));
     let showing = shown.clone();

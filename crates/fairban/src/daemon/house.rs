@@ -38,6 +38,8 @@ pub(crate) struct Rooms {
     pub(crate) own_domains: Vec<String>,
     /// Nobody is refused: blocks are recorded only.
     pub(crate) observes: bool,
+    /// The fleet, if there is one.
+    pub(crate) member: Option<super::fleet::Member>,
 }
 
 /// The domains whose accounts may go without one.
@@ -123,10 +125,33 @@ impl Rooms {
                 Ok(Released { lifted: Vec::new(), unreached: vec![self.node.to_string()] })
             }
             Reply::Done(_) => Ok(Released { lifted: vec![self.node.to_string()], unreached: Vec::new() }),
+            Reply::LetOut { mut reached, mut unreached } => {
+                if self.kernel.state().error.is_some() {
+                    reached.retain(|name| **name != *self.node);
+                    unreached.push(self.node.to_string());
+                }
+                Ok(Released { lifted: reached, unreached })
+            }
             Reply::NotInForce => Ok(Released::default()),
             Reply::No(error) | Reply::Wrong(error) => Err(HouseError(error)),
             _ => Err(HouseError("the daemon answered another question".to_owned())),
         }
+    }
+}
+
+impl Rooms {
+    /// Blocks of the fleet stand on all its nodes.
+    fn on_all_nodes(&self, mut view: BlockView) -> BlockView {
+        let Some(member) = &self.member else { return view };
+        if let Some(author) = member.fleet.node_of(view.receipt.code, &view.receipt.subject) {
+            let live = member.fleet.status().nodes.into_iter().filter(|node| node.is_live).map(|node| node.name);
+            let others = live.filter(|name| *name != author);
+            view.nodes = std::iter::once(author.clone()).chain(others).collect();
+            if !view.nodes.iter().any(|name| **name == *self.node) {
+                view.nodes.push(self.node.to_string());
+            }
+        }
+        view
     }
 }
 
@@ -142,9 +167,10 @@ impl House for Rooms {
                 let mut blocks = if is_exempt { Vec::new() } else { here(reader, client)? };
                 blocks.extend(against(reader, &names)?);
                 blocks.retain(|block| felt.is(block));
-                blocks.iter().map(|block| view(reader, block, &node, proof.as_ref())).collect()
+                blocks.iter().map(|block| view(reader, block, &node, proof.as_ref())).collect::<Result<Vec<_>, _>>()
             })
             .await
+            .map(|views| views.into_iter().map(|view| self.on_all_nodes(view)).collect())
         })
     }
 
@@ -156,6 +182,7 @@ impl House for Rooms {
                 block.map(|block| view(reader, &block, &node, None)).transpose()
             })
             .await
+            .map(|view| view.map(|view| self.on_all_nodes(view)))
         })
     }
 

@@ -3,10 +3,14 @@
 mod asking;
 mod core;
 mod demo;
+mod desk;
 mod explain;
+mod fleet;
 mod house;
 mod judge;
+mod keep;
 mod kernel;
+mod lookup;
 mod machine;
 mod notices;
 mod portal;
@@ -14,6 +18,10 @@ mod restore;
 mod serve;
 mod sources;
 mod status;
+mod tally;
+mod vitals;
+mod web;
+mod what_if;
 mod wishes;
 
 use std::io::IsTerminal;
@@ -36,6 +44,7 @@ use judge::SharedEngine;
 use kernel::{Kernel, Order};
 pub(crate) use machine::logs as machine_logs;
 pub(crate) use serve::Wish;
+pub(crate) use web::Access;
 pub(crate) use sources::spec as source_spec;
 
 /// What a daemon is made from.
@@ -140,7 +149,8 @@ fn open_store(setup: &Setup) -> anyhow::Result<Store> {
 fn compose(setup: &Setup) -> anyhow::Result<(Core, Explaining)> {
     let store = open_store(setup)?;
     let now = now();
-    let mut policy = setup.config.policy.clone();
+    let config = keep::with_set_values(setup.config.clone(), &store)?;
+    let mut policy = config.policy.clone();
     policy.never.extend(restore::own_networks());
     policy.never.extend(store.never(now)?.into_iter().map(|entry| entry.net));
     // Blocks that only a mail server can enforce are of no use until one does ask.
@@ -161,7 +171,7 @@ fn compose(setup: &Setup) -> anyhow::Result<(Core, Explaining)> {
     kernel.tell(Order::Decisions(standing));
     kernel.tell(Order::Reconcile);
     let node: Arc<str> = setup.config.node.name.clone().unwrap_or_else(machine::name).into();
-    Ok((Core::new(engine, store, kernel, setup.config.clone(), node)?, explaining))
+    Ok((Core::new(engine, store, kernel, config, node)?, explaining))
 }
 
 /// Whoever looks on while a daemon runs: the demo.

@@ -12,11 +12,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::asking::Asking;
 use super::core::Core;
+use super::desk::Office;
 use super::explain::Explaining;
 use super::house::{Rooms, own_domains};
 use super::judge::Answers;
 use super::kernel::Order;
 use super::sources::Sources;
+use super::tally::Tally;
 use super::{Onlooker, Setup, Told, now};
 use crate::control::{Reply, Request, server};
 
@@ -44,6 +46,7 @@ pub(super) struct Daemon {
     pub(super) asking: Asking,
     pub(super) explaining: Explaining,
     pub(super) portal: Option<fairban_web::Running>,
+    pub(super) web: Option<fairban_web::Running>,
     config_file: Option<PathBuf>,
     /// Why the configuration file, as it is now, is not in force.
     pub(super) reload_error: Option<String>,
@@ -59,6 +62,7 @@ struct Inbox {
     lines: mpsc::Receiver<Batch>,
     reports: mpsc::Receiver<Event<'static>>,
     wishes: mpsc::Receiver<Wish>,
+    heard: Option<mpsc::Receiver<fairban_fleet::Heard>>,
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
@@ -73,7 +77,8 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     let (hangup, terminate, interrupt) = (signal(hangup)?, signal(terminate)?, signal(interrupt)?);
     // First, so that a second daemon changes nothing before it sees the other one.
     let control = server::listen(&setup.socket, &setup.config.control)?;
-    let (core, explaining) = super::compose(&setup)?;
+    let (mut core, explaining) = super::compose(&setup)?;
+    let heard = super::fleet::start(&setup.config, &mut core, setup.forgetful)?;
     let (wishes, wished) = mpsc::channel::<Wish>(64);
     let (lines, read) = mpsc::channel::<Batch>(16);
     let (feed, reader) = (core.feed.clone(), core.store.reader()?);
@@ -81,7 +86,9 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
         tokio::spawn(pass_on(feed.subscribe(), onlooker));
     }
     let for_portal = server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?);
-    let socket_file = control.serve(server::Shared::new(wishes, feed, reader));
+    let for_pages = server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?);
+    let access = super::Access::new(server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?));
+    let socket_file = control.serve(server::Shared::new(wishes, feed, reader).with_access(access.clone()));
     let (answers, reports) = Answers::new(core.engine.clone(), setup.observe);
     let house = Rooms {
         shared: for_portal,
@@ -91,6 +98,18 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
         node: core.node.clone(),
         own_domains: own_domains(&setup.config),
         observes: setup.observe,
+        member: core.member.clone(),
+    };
+    let tally = Tally::default();
+    super::tally::start(&tally, &core)?;
+    let office = Office {
+        shared: for_pages,
+        engine: core.engine.clone(),
+        kernel: core.kernel.clone(),
+        answers: answers.clone(),
+        node: core.node.clone(),
+        observes: setup.observe,
+        tally,
     };
     let asking = Asking::start(&setup.config, answers).await?;
     let notices = super::notices::start(&setup.config)?;
@@ -101,13 +120,21 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     let portal = super::portal::start(&setup.config, house, notices).await?;
     let mut daemon = Daemon::start(&setup, core, Sources::new(lines), asking, explaining).await;
     daemon.portal = portal;
-    daemon.serve(Inbox { lines: read, reports, wishes: wished, hangup, terminate, interrupt }).await;
+    daemon.web = super::web::start(&setup.config, office, &access).await?;
+    tokio::spawn(super::web::greet(access));
+    daemon.serve(Inbox { lines: read, reports, wishes: wished, heard, hangup, terminate, interrupt }).await;
     daemon.sources.stop();
     if let Some(portal) = daemon.portal.take() {
         portal.stop().await;
     }
+    if let Some(web) = daemon.web.take() {
+        web.stop().await;
+    }
     daemon.remember_asked();
     daemon.asking.stop().await;
+    if let Some(member) = daemon.core.member.take() {
+        member.fleet.stop().await;
+    }
     daemon.core.commit();
     daemon.core.kernel.sync().await;
     daemon.core.kernel.tell(Order::Stop);
@@ -154,6 +181,7 @@ impl Daemon {
             asking,
             explaining,
             portal: None,
+            web: None,
             config_file,
             reload_error: None,
             store_path,
@@ -182,6 +210,11 @@ impl Daemon {
                 Some(batch) = inbox.lines.recv() => self.read(batch, &mut inbox.lines),
                 Some(report) = inbox.reports.recv() => self.hear(&report, &mut inbox.reports),
                 Some(wish) = inbox.wishes.recv() => self.carry_out(wish).await,
+                () = super::fleet::changed(self.core.member.clone()) => self.follow().await,
+                heard = super::fleet::hear(&mut inbox.heard) => {
+                    self.core.hear_from_fleet(&heard);
+                    self.core.commit();
+                }
                 () = sleep_until(next_end) => self.advance(),
                 _ = tick.tick() => self.keep_house(),
                 _ = reconcile.tick() => self.core.kernel.tell(Order::Reconcile),
@@ -223,6 +256,16 @@ impl Daemon {
         self.core.commit();
     }
 
+    /// Carries out what other nodes decided, and says so once the kernel has it.
+    async fn follow(&mut self) {
+        self.core.take_from_fleet();
+        self.core.commit();
+        self.core.kernel.sync().await;
+        if let Some(member) = &self.core.member {
+            member.fleet.carried_out();
+        }
+    }
+
     fn advance(&mut self) {
         self.core.advance();
         self.core.commit();
@@ -234,6 +277,8 @@ impl Daemon {
             let _ = wish.answer.send(Reply::Status(Box::new(self.status())));
             return;
         }
+        self.core.ticket = None;
+        let lets_out = matches!(wish.request, Request::LetOut { .. });
         let reply = self.core.carry_out(wish.request, &wish.by);
         let durable = self.core.commit();
         self.core.kernel.sync().await;
@@ -243,7 +288,25 @@ impl Daemon {
             }
             (reply, ..) => reply,
         };
-        let _ = wish.answer.send(reply);
+        match (self.core.ticket.take(), self.core.member.clone(), reply) {
+            // Nobody else waits while the other nodes are waited for.
+            (Some(ticket), Some(member), reply @ (Reply::Done(_) | Reply::No(_))) => {
+                tokio::spawn(async move {
+                    let confirmation = member.fleet.confirm(&ticket, super::fleet::PATIENCE).await;
+                    let reached = super::fleet::in_words(&confirmation);
+                    let reply = match reply {
+                        Reply::Done(_) if lets_out => {
+                            Reply::LetOut { reached: confirmation.reached, unreached: confirmation.unreached }
+                        }
+                        Reply::Done(text) => Reply::Done(text + &reached),
+                        Reply::No(text) => Reply::No(text + &reached),
+                        reply => reply,
+                    };
+                    let _ = wish.answer.send(reply);
+                });
+            }
+            (_, _, reply) => drop(wish.answer.send(reply)),
+        }
     }
 
     /// What is done once a second.
@@ -283,6 +346,9 @@ impl Daemon {
         if let Some(Err(error)) = self.portal.as_ref().map(fairban_web::Running::reload) {
             tracing::error!("the portal keeps its old certificate: {error}");
         }
+        if let Some(Err(error)) = self.web.as_ref().map(fairban_web::Running::reload) {
+            tracing::error!("the administrator's pages keep their old certificate: {error}");
+        }
         let Some(path) = self.config_file.clone() else {
             tracing::warn!("there is no configuration file to read again; the built-in defaults stay in force");
             return;
@@ -295,7 +361,7 @@ impl Daemon {
     }
 
     fn reload_from(&mut self, path: &Path) -> anyhow::Result<()> {
-        let mut config = Config::load(path)?;
+        let mut config = super::keep::with_set_values(Config::load(path)?, &self.core.store)?;
         if config.sources.is_empty() {
             config.sources = super::machine_logs();
         }

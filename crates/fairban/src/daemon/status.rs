@@ -42,6 +42,7 @@ impl Daemon {
             explainer: self.explaining.status(),
             portal: self.portal.as_ref().map(|portal| portal.local_addr().to_string()),
             sources,
+            fleet: self.core.member.as_ref().map(|member| member.fleet.status()),
         }
     }
 
@@ -69,6 +70,10 @@ impl Daemon {
         problems.extend(self.reload_error.as_ref().map(|error| {
             format!("the configuration file was changed and is wrong, the old one stays in force: {error}")
         }));
+        let fleet = self.core.member.as_ref().map(|member| member.fleet.status());
+        problems.extend(
+            fleet.and_then(|fleet| fleet.problem).map(|why| format!("this node goes on without its fleet: {why}")),
+        );
         let failing = |source: &SourceStatus| source.problem.as_ref().map(|why| format!("{}: {why}", source.name));
         problems.extend(sources.iter().filter_map(failing));
         if sources.is_empty() {
@@ -80,6 +85,7 @@ impl Daemon {
 
     fn warnings(&self, store: &StoreStatus, sources: &[SourceStatus], asking: &[AskingStatus]) -> Vec<String> {
         let mut warnings: Vec<String> = self.core.config.warnings.iter().map(ToString::to_string).collect();
+        warnings.extend(self.core.member.iter().flat_map(|member| member.fleet.status().warnings));
         let unasked =
             |one: &AskingStatus| one.problem.as_ref().map(|why| format!("{} at {}: {why}", one.server, one.listen));
         warnings.extend(asking.iter().filter_map(unasked));

@@ -27,6 +27,11 @@ impl Core {
             Request::LetOut { code, subject, account, client } => {
                 self.let_out(&Release { code, subject, owner: Owner { account, client } }, by)
             }
+            Request::FleetAccept { node } => self.accept_held_back(&node, by),
+            Request::Release { subject, reason } => self.release(&subject, &reason, by),
+            Request::Keep(change) => self.keep(*change),
+            Request::Set { settings, reason } => self.set(&settings, &reason, by),
+            Request::Config => Reply::Config(Box::new(self.config.clone())),
             Request::NeverList => self.never_list().map_or_else(|error| Reply::No(error.to_string()), Reply::NeverList),
             Request::Known { subject } => self
                 .known(&subject)
@@ -109,6 +114,7 @@ impl Core {
         for direction in Direction::ALL {
             let subject = Subject::Sending(Sending { sender: sender.clone(), direction: *direction });
             let released = self.change(|engine, now, out| engine.unblock(now, &subject, by, reason, out));
+            self.tell_release(&subject, by, reason);
             if released > 0 {
                 self.audit(by, "release", &subject.to_string(), reason);
             }
@@ -141,12 +147,13 @@ impl Core {
             Ok(subject) => subject,
             Err(reply) => return reply,
         };
-        let mut count = self.change(|engine, now, out| engine.unblock(now, &subject, by, reason, out));
-        if let Subject::Account(name) = &subject {
-            let sending = Sending { sender: Sender::Account(name.clone()), direction: Direction::Both };
-            let sending = Subject::Sending(sending);
-            count += self.change(|engine, now, out| engine.unblock(now, &sending, by, reason, out));
-        }
+        self.release(&subject, reason, by)
+    }
+
+    /// Releases this very subject.
+    fn release(&mut self, subject: &Subject, reason: &str, by: &str) -> Reply {
+        let count = self.release_everywhere_here(subject, by, reason);
+        self.tell_release(subject, by, reason);
         self.audit(by, "release", &subject.to_string(), reason);
         match count {
             0 => Reply::No(format!("{subject} is not blocked; what was held against it is forgotten")),
@@ -166,8 +173,31 @@ impl Core {
         if !self.change(|engine, now, out| engine.let_out(now, *code, subject, by, reason, out)) {
             return Reply::NotInForce;
         }
-        self.waiting.audit.push(audited(release));
+        let entry = audited(release);
+        if let Some(member) = &self.member {
+            let wish = fairban_fleet::Wish { by, reason: &entry.detail };
+            self.ticket = member.fleet.let_out(*code, subject, wish);
+            member.fleet.spend(subject);
+        }
+        self.waiting.audit.push(entry);
         Reply::Done(format!("{subject} is let out of {code}"))
+    }
+
+    fn accept_held_back(&mut self, node: &str, by: &str) -> Reply {
+        let Some(member) = self.member.clone() else {
+            return Reply::No("this node is in no fleet: set [fleet] url, or `fairban fleet join`".to_owned());
+        };
+        self.ticket = member.fleet.accept(node, fairban_fleet::Wish { by, reason: "" });
+        self.take_from_fleet();
+        self.audit(by, "fleet_accept", node, "");
+        Reply::Done(format!("the blocks by {node} that were held back are let through"))
+    }
+
+    /// Tells the fleet of a release, whose answer waits for the other nodes.
+    fn tell_release(&mut self, subject: &Subject, by: &str, reason: &str) {
+        if let Some(member) = &self.member {
+            self.ticket = member.released(subject, by, reason);
+        }
     }
 
     /// A subject by its own name or by a block's code.
@@ -189,6 +219,9 @@ impl Core {
         let is_new = self.change(|engine, now, out| engine.never_add(now, net, by, out));
         let lifted = self.counts.releases - before;
         self.audit(by, "never_add", &net.to_string(), &reason);
+        if let Some(member) = &self.member {
+            self.ticket = member.fleet.never(net, true, until, fairban_fleet::Wish { by, reason: &reason });
+        }
         let entry = NeverEntry { net, reason, by: by.to_owned(), added: now(), until };
         self.waiting.never.push(NeverChange::Add(entry));
         let was = if is_new { "is now" } else { "was already" };
@@ -219,6 +252,9 @@ impl Core {
         self.kernel.tell(Order::Never { net, add: false });
         self.waiting.never.push(NeverChange::Remove(net));
         self.audit(by, "never_remove", &net.to_string(), "");
+        if let Some(member) = &self.member {
+            self.ticket = member.fleet.never(net, false, None, fairban_fleet::Wish { by, reason: "" });
+        }
         Reply::Done(format!("{net} is no longer on the never-block list"))
     }
 

@@ -1,6 +1,7 @@
 //! Events, decisions and receipts as text for a terminal. Everything that a client chose is made harmless here.
 
 mod finding;
+pub(crate) mod fleet;
 mod line;
 mod receipt;
 mod status;

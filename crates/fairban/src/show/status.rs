@@ -54,6 +54,9 @@ fn write_parts(text: &mut String, status: &Status) {
     if let Some(portal) = &status.portal {
         line("portal", format!("people may let themselves out at {portal}"));
     }
+    if let Some(fleet) = &status.fleet {
+        line("fleet", super::fleet::line(fleet));
+    }
     let store = &status.store;
     let waiting = if store.waiting > 0 { format!(", {} waiting", store.waiting) } else { String::new() };
     let mib = store.bytes as f64 / MIB;

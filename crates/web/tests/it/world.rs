@@ -29,7 +29,7 @@ pub(crate) const PHONE: &str = "198.51.100.4";
 pub(crate) struct Hands(Arc<AtomicI64>);
 
 impl Hands {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Hands(Arc::new(AtomicI64::new(START.parse::<Time>().unwrap().millis())))
     }
 

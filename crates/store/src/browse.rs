@@ -1,0 +1,362 @@
+//! Blocks as somebody leafs through them: filtered, sorted, page by page.
+
+use fairban_types::{Diagnosis, Time};
+use ipnet::IpNet;
+use rusqlite::params_from_iter;
+use rusqlite::types::Value;
+
+use crate::encoding::{self, word};
+use crate::{Block, Reader, StoreError, blocks};
+
+/// By what blocks are sorted. What is equal comes in the order in which it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BlockSort {
+    /// When they began.
+    #[default]
+    Start,
+    /// When they end, permanent ones last.
+    Until,
+    /// The subject.
+    Subject,
+    /// The rule.
+    Rule,
+}
+
+/// What is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BlockKind {
+    /// Anything but sending.
+    #[default]
+    Any,
+    /// Addresses and networks.
+    Network,
+    /// Accounts, and accounts at addresses.
+    Account,
+    /// Sending.
+    Sending,
+}
+
+/// Which blocks are looked for; what is `None` does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockBrowse {
+    /// In force at this moment (`true`), or over.
+    pub standing: Option<(Time, bool)>,
+    /// What is blocked.
+    pub kind: BlockKind,
+    /// By hand, or not.
+    pub manual: Option<bool>,
+    /// By this rule.
+    pub rule: Option<String>,
+    /// With this behind it.
+    pub diagnosis: Option<Diagnosis>,
+    /// With an address in common with this network.
+    pub net: Option<IpNet>,
+    /// With this in the name of the account or sender.
+    pub text: Option<String>,
+    /// Of accounts or senders in these domains.
+    pub domains: Option<Vec<String>>,
+    /// The order.
+    pub sort: BlockSort,
+    /// Smallest first.
+    pub ascending: bool,
+    /// The most rows.
+    pub limit: usize,
+    /// After this row: what [`Browsed::next`] was.
+    pub after: Option<String>,
+}
+
+/// Rows, and how to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Browsed {
+    /// The blocks, without evidence.
+    pub blocks: Vec<Block>,
+    /// What asks for the rows after these.
+    pub next: Option<String>,
+    /// How many pass the filter in all.
+    pub total: u64,
+}
+
+/// More blocks around one network are not looked at.
+const OVERLAPPING_MAX: usize = 10_000;
+/// The moment of an end that there is not.
+const NEVER: i64 = i64::MAX;
+
+/// A condition with its values.
+#[derive(Default)]
+struct Where {
+    parts: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Where {
+    fn add(&mut self, part: impl Into<String>, values: impl IntoIterator<Item = Value>) {
+        self.parts.push(part.into());
+        self.values.extend(values);
+    }
+
+    fn text(&self) -> String {
+        if self.parts.is_empty() { "1".to_owned() } else { self.parts.join(" AND ") }
+    }
+}
+
+/// The account's or sender's name in a subject's bytes: after the letter, and in a pair after the network.
+const NAME: &str = "lower(CAST(substr(b.subject, CASE substr(b.subject, 1, 1) WHEN x'34' THEN 7 WHEN x'36' THEN 19 ELSE 2 END) AS TEXT))";
+
+impl BlockSort {
+    /// What is sorted by. Never NULL, so that pages can go on from it.
+    fn key(self) -> String {
+        match self {
+            BlockSort::Start => "b.start".to_owned(),
+            BlockSort::Until => format!("coalesce(b.until, {NEVER})"),
+            BlockSort::Subject => "b.subject".to_owned(),
+            BlockSort::Rule => "b.rule".to_owned(),
+        }
+    }
+}
+
+fn first_letters(kind: BlockKind) -> &'static str {
+    match kind {
+        BlockKind::Any => "substr(b.subject, 1, 1) <> x'73'",
+        BlockKind::Network => "substr(b.subject, 1, 1) = x'6e'",
+        BlockKind::Account => "substr(b.subject, 1, 1) IN (x'61', x'34', x'36')",
+        BlockKind::Sending => "substr(b.subject, 1, 1) = x'73'",
+    }
+}
+
+/// A cursor: the key and the number of the last row, as text that needs no quoting.
+fn cursor(key: &Value, id: i64) -> String {
+    let key = match key {
+        Value::Integer(number) => format!("i{number}"),
+        Value::Text(text) => format!("t{}", hex(text.as_bytes())),
+        Value::Blob(bytes) => format!("b{}", hex(bytes)),
+        Value::Null | Value::Real(_) => "i0".to_owned(),
+    };
+    format!("{key}.{id}")
+}
+
+/// Text in which a pattern of LIKE finds only itself.
+fn unlike(text: &str) -> String {
+    let one = |c: char| if matches!(c, '\\' | '%' | '_') { vec!['\\', c] } else { vec![c] };
+    text.to_lowercase().chars().flat_map(one).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+fn read_cursor(text: &str) -> Option<(Value, i64)> {
+    let (key, id) = text.rsplit_once('.')?;
+    let (sort, rest) = key.split_at_checked(1)?;
+    let key = match sort {
+        "i" => Value::Integer(rest.parse().ok()?),
+        "t" => Value::Text(String::from_utf8(unhex(rest)?).ok()?),
+        "b" => Value::Blob(unhex(rest)?),
+        _ => return None,
+    };
+    Some((key, id.parse().ok()?))
+}
+
+impl Reader {
+    /// Blocks that pass a filter, a page at a time. A cursor that is none of ours gives the first page.
+    pub fn browse_blocks(&self, browse: &BlockBrowse) -> Result<Browsed, StoreError> {
+        let mut wheres = self.conditions(browse)?;
+        let count = format!("SELECT count(*) FROM blocks b {} WHERE {}", joined(browse), wheres.text());
+        let mut statement = self.connection.prepare_cached(&count)?;
+        let total: i64 = statement.query_row(params_from_iter(wheres.values.iter()), |row| row.get(0))?;
+        let key = browse.sort.key();
+        let (compare, order) = if browse.ascending { (">", "ASC") } else { ("<", "DESC") };
+        if let Some((value, id)) = browse.after.as_deref().and_then(read_cursor) {
+            wheres.add(format!("({key}, b.id) {compare} (?, ?)"), [value, Value::Integer(id)]);
+        }
+        // The rows first, and what belongs to them only for those that are shown.
+        let sql = format!(
+            "SELECT b.id, {key} FROM blocks b {} WHERE {} ORDER BY {key} {order}, b.id {order} LIMIT ?",
+            joined(browse),
+            wheres.text()
+        );
+        wheres.values.push(Value::Integer(encoding::number(browse.limit.saturating_add(1))));
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(wheres.values.iter()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut places: Vec<(i64, Value)> = rows.collect::<Result<_, _>>()?;
+        let is_more = places.len() > browse.limit;
+        places.truncate(browse.limit);
+        let next = places.last().filter(|_| is_more).map(|(id, key)| cursor(key, *id));
+        let blocks = self.blocks_of(places.iter().map(|(id, _)| *id))?;
+        Ok(Browsed { blocks, next, total: total.unsigned_abs() })
+    }
+
+    fn blocks_of(&self, ids: impl Iterator<Item = i64>) -> Result<Vec<Block>, StoreError> {
+        let columns = blocks::columns();
+        let sql = format!("SELECT {columns} FROM blocks b JOIN decisions d ON d.id = b.decision WHERE b.id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let blocks: Result<Vec<Block>, _> = ids.map(|id| statement.query_row([id], blocks::read)).collect();
+        Ok(blocks?)
+    }
+
+    fn conditions(&self, browse: &BlockBrowse) -> Result<Where, StoreError> {
+        let mut wheres = Where::default();
+        match browse.standing {
+            None => {}
+            Some((now, true)) => {
+                wheres.add("b.ended IS NULL AND (b.until IS NULL OR b.until > ?)", [now.millis().into()]);
+            }
+            Some((now, false)) => wheres.add("coalesce(b.ended, b.until) <= ?", [now.millis().into()]),
+        }
+        wheres.add(first_letters(browse.kind), []);
+        if let Some(manual) = browse.manual {
+            wheres.add(if manual { "b.rule = 'manual'" } else { "b.rule <> 'manual'" }, []);
+        }
+        if let Some(rule) = &browse.rule {
+            wheres.add("b.rule = ?", [rule.clone().into()]);
+        }
+        if let Some(diagnosis) = &browse.diagnosis {
+            wheres.add("d.diagnosis = ?", [word(diagnosis)?.into()]);
+        }
+        if let Some(text) = &browse.text {
+            wheres.add(
+                format!("substr(b.subject, 1, 1) <> x'6e' AND instr({NAME}, ?) > 0"),
+                [text.to_lowercase().into()],
+            );
+        }
+        if let Some(net) = browse.net {
+            let ids = self.overlapping_ids(net, OVERLAPPING_MAX)?;
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            wheres.add(format!("b.id IN ({})", ids.join(",")), []);
+        }
+        if let Some(domains) = &browse.domains {
+            let one = format!("{NAME} LIKE ? ESCAPE '\\'");
+            let any: Vec<&str> = domains.iter().map(|_| one.as_str()).collect();
+            let any = if any.is_empty() { "0".to_owned() } else { any.join(" OR ") };
+            let like = |domain: &String| format!("%@{}", unlike(domain)).into();
+            wheres.add(format!("substr(b.subject, 1, 1) <> x'6e' AND ({any})"), domains.iter().map(like));
+        }
+        Ok(wheres)
+    }
+
+    /// What an account usually sends, as the engine's own text.
+    pub fn habit_of(&self, account: &str) -> Result<Option<String>, StoreError> {
+        use rusqlite::OptionalExtension as _;
+        let mut statement = self.connection.prepare_cached("SELECT habit FROM habits WHERE account = ?1")?;
+        Ok(statement.query_row([account], |row| row.get(0)).optional()?)
+    }
+}
+
+/// The diagnosis is the decision's.
+fn joined(browse: &BlockBrowse) -> &'static str {
+    if browse.diagnosis.is_some() { "JOIN decisions d ON d.id = b.decision" } else { "" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fairban_types::{Action, Code, Decision, Effect, Origin};
+
+    use super::*;
+    use crate::{Batch, Store};
+
+    const NOW: Time = Time::from_secs(1_000_000);
+
+    fn block(number: u64, subject: &str) -> Decision {
+        let by_hand = number.is_multiple_of(5);
+        Decision {
+            code: Code::new(number),
+            time: Time::from_secs(900_000 + i64::try_from(number / 2).unwrap()),
+            action: Action::Block,
+            subject: subject.parse().unwrap(),
+            origin: if by_hand { Origin::Manual("alice".into()) } else { Origin::Rule("login".into()) },
+            reason: String::new(),
+            score: 0,
+            threshold: 0,
+            until: (!number.is_multiple_of(3)).then(|| NOW.after(Duration::from_secs(number))),
+            effect: Effect::Drop,
+            diagnosis: Diagnosis::PasswordGuessing,
+            offence: 1,
+            spares_familiar: false,
+            in_kernel: true,
+            holes: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    fn store() -> Store {
+        let mut store = Store::in_memory().unwrap();
+        let mut batch = Batch::default();
+        for number in 0..40 {
+            batch.decision(block(number, &format!("192.0.2.{number}")));
+        }
+        for (number, name) in [
+            (40, "alice@example.test"),
+            (41, "bob@other.test from 192.0.2.7"),
+            (42, "send:carol@example.test"),
+            (43, "eve@exampleXtest from 2001:db8::/64"),
+        ] {
+            batch.decision(block(number, name));
+        }
+        store.commit(&batch).unwrap();
+        store
+    }
+
+    fn found(store: &Store, browse: &BlockBrowse) -> Vec<u64> {
+        let browsed = store.browse_blocks(&BlockBrowse { limit: 100, ..browse.clone() }).unwrap();
+        assert_eq!(browsed.total, browsed.blocks.len() as u64);
+        browsed.blocks.iter().map(|block| block.decision.code.number()).collect()
+    }
+
+    #[test]
+    fn pages_hold_each_block_once_in_every_order() {
+        let store = store();
+        for sort in [BlockSort::Start, BlockSort::Until, BlockSort::Subject, BlockSort::Rule] {
+            for ascending in [false, true] {
+                let mut browse = BlockBrowse { sort, ascending, limit: 7, ..BlockBrowse::default() };
+                let whole = found(&store, &browse);
+                let mut paged = Vec::new();
+                loop {
+                    let page = store.browse_blocks(&browse).unwrap();
+                    paged.extend(page.blocks.iter().map(|block| block.decision.code.number()));
+                    browse.after = page.next;
+                    if browse.after.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(paged, whole, "{sort:?}");
+                assert_eq!(whole.len(), 43, "send blocks are elsewhere");
+            }
+        }
+    }
+
+    #[test]
+    fn filters() {
+        let store = store();
+        let blank = BlockBrowse::default;
+        let domains = |domain: &str| Some(vec![domain.to_owned()]);
+        for (browse, codes) in [
+            (BlockBrowse { kind: BlockKind::Sending, ..blank() }, vec![42]),
+            (BlockBrowse { kind: BlockKind::Account, ..blank() }, vec![43, 41, 40]),
+            (BlockBrowse { text: Some("ALICE".into()), ..blank() }, vec![40]),
+            (BlockBrowse { text: Some("bob@".into()), ..blank() }, vec![41]),
+            (BlockBrowse { text: Some("%".into()), ..blank() }, vec![]),
+            (BlockBrowse { net: Some("192.0.2.7/32".parse().unwrap()), ..blank() }, vec![41, 7]),
+            (BlockBrowse { net: Some("192.0.2.4/31".parse().unwrap()), ..blank() }, vec![5, 4]),
+            (BlockBrowse { domains: domains("example.test"), ..blank() }, vec![40]),
+            (BlockBrowse { domains: Some(Vec::new()), ..blank() }, vec![]),
+            (BlockBrowse { manual: Some(true), kind: BlockKind::Account, ..blank() }, vec![40]),
+            (BlockBrowse { rule: Some("none".into()), ..blank() }, vec![]),
+            (BlockBrowse { diagnosis: Some(Diagnosis::Manual), ..blank() }, vec![]),
+            (BlockBrowse { standing: Some((NOW, false)), ..blank() }, vec![1].into_iter().filter(|_| false).collect()),
+            (BlockBrowse { after: Some("nonsense".into()), text: Some("alice".into()), ..blank() }, vec![40]),
+        ] {
+            assert_eq!(found(&store, &browse), codes, "{browse:?}");
+        }
+        let later = NOW.after(Duration::from_secs(10));
+        let over = found(&store, &BlockBrowse { standing: Some((later, false)), ..blank() });
+        assert_eq!(over, [10, 8, 7, 5, 4, 2, 1]);
+        let standing = found(&store, &BlockBrowse { standing: Some((later, true)), ..blank() });
+        assert_eq!(standing.len() + over.len(), 43);
+    }
+}
