@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Result, ensure};
 use fairban_types::Time;
 
-use super::{SOON, Test};
 use super::witness::events;
+use super::{SOON, Test};
 use crate::lab::Lab;
 use crate::lab::client::Way;
 use crate::lab::guard::Setup;
@@ -16,8 +16,11 @@ use crate::process::wait_for;
 
 pub(super) fn tests() -> Vec<Test> {
     vec![
-        Test::new("a_sudden_flood_is_stopped_and_released", flood)
-            .with(|| Setup { history: modest_months, notices: true, ..Setup::asking() }),
+        Test::new("a_sudden_flood_is_stopped_and_released", flood).with(|| Setup {
+            history: modest_months,
+            notices: true,
+            ..Setup::asking()
+        }),
         Test::new("a_mailing_list_goes_on", mailing_list).with(|| Setup { history: list_weeks, ..Setup::asking() }),
     ]
 }

@@ -40,7 +40,8 @@ fn office_days() -> String {
     let laptop = (1..=4u64).rev().map(|minute| {
         let id = format!("ID sent: name=Thunderbird, version=115.3.1: user=<>, rip={OFFICE}, lip=10.99.0.1");
         let at = now.before(Duration::from_secs(minute * 60));
-        let failed = line(minute * 60, "Disconnected: Connection closed (auth failed, 1 attempts in 2 secs)", 90 + minute);
+        let failed =
+            line(minute * 60, "Disconnected: Connection closed (auth failed, 1 attempts in 2 secs)", 90 + minute);
         format!("{at} mail dovecot: imap-login: {id}, session=<old{:08}>\n{failed}", 90 + minute)
     });
     days.chain(laptop).collect()
@@ -98,8 +99,15 @@ fn let_out(lab: &mut Lab) -> Result<()> {
     browser.open(PORTAL)?;
     browser.expect("portal-2-sign-in", &["Mail address", "Password"])?;
     sign_in(&mut browser)?;
-    let words =
-        ["There was a block. It is lifted.", ALICE, "IMAP", LAPTOP, "old password", "every 60 seconds", "it will block again"];
+    let words = [
+        "There was a block. It is lifted.",
+        ALICE,
+        "IMAP",
+        LAPTOP,
+        "old password",
+        "every 60 seconds",
+        "it will block again",
+    ];
     browser.expect("portal-3-lifted", &words)?;
     gets_in(lab)?;
     for reader in ["alice", "dave"] {

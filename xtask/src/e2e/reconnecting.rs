@@ -39,7 +39,8 @@ fn five_failures_each() -> String {
         for nth in 0..5u64 {
             let at = now.before(Duration::from_secs(30 - nth));
             let client = in_network(number);
-            let fields = format!("user=<a{nth}>, method=PLAIN, rip={client}, lip=10.99.0.1, session=<s{number:07}{nth}>");
+            let fields =
+                format!("user=<a{nth}>, method=PLAIN, rip={client}, lip=10.99.0.1, session=<s{number:07}{nth}>");
             let words = "Disconnected: Connection closed (auth failed, 1 attempts in 2 secs)";
             log.push_str(&format!("{at} mail dovecot: imap-login: {words}: {fields}\n"));
         }

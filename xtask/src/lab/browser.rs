@@ -27,8 +27,7 @@ pub(crate) struct Window {
 
 impl Window {
     /// A phone held upright.
-    pub(crate) const PHONE: Window =
-        Window { width: 390, height: 844, dark: false, scripts: true, language: "en" };
+    pub(crate) const PHONE: Window = Window { width: 390, height: 844, dark: false, scripts: true, language: "en" };
 }
 
 /// What a person sees.
@@ -145,7 +144,8 @@ fn driver() -> Result<PathBuf> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock();
     let (source, folder) = (root().join("xtask/browser"), target().join("browser"));
-    let same = |name: &str| fs::read(source.join(name)).ok().is_some_and(|it| fs::read(folder.join(name)).ok() == Some(it));
+    let same =
+        |name: &str| fs::read(source.join(name)).ok().is_some_and(|it| fs::read(folder.join(name)).ok() == Some(it));
     let is_installed = same("package-lock.json") && folder.join("node_modules/.package-lock.json").exists();
     fs::create_dir_all(&folder)?;
     copy(&source, &folder)?;
