@@ -1,5 +1,5 @@
-//! A package's whole life on this machine: installed, run as its unit says, upgraded, removed, purged. All of it in a
-//! network namespace of its own, so that no packet of the machine is touched.
+//! A package's whole life on this machine: installed, run as its unit says, upgraded, removed, purged. All of it in
+//! namespaces of its own, so that no file and no packet of the machine is touched.
 
 use std::fs;
 use std::net::Shutdown;
@@ -21,38 +21,47 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const EXPOSURE_MAX: &str = "25";
 const MARK: &str = "# kept over an upgrade\n";
 
-/// Whatever happens, nothing of the trial stays.
+/// What is installed is installed over the machine's folders, in memory, and goes with the mount namespace.
+const SCRATCH: &str = r#"set -e
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$1"
+for name in etc usr var; do
+    mkdir "$1/$name" "$1/$name.work"
+    mount -t overlay overlay -o "lowerdir=/$name,upperdir=$1/$name,workdir=$1/$name.work" "/$name"
+    mountpoint --quiet "/$name"
+done
+mount -t tmpfs tmpfs /run
+rm -rf /var/lib/fairban /etc/fairban
+shift
+exec "$@""#;
+
+/// Runs the trial where nothing of this machine can be changed: in a mount and a network namespace of its own.
+pub(super) fn apart(first: &Path, second: &Path) -> Result<()> {
+    ensure!(Uid::effective().is_root(), "installing a package needs root");
+    let scratch = tempfile::tempdir()?;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "sh", "-c", SCRATCH, "sh"]).arg(scratch.path());
+    command
+        .arg(std::env::current_exe()?)
+        .args(["package", "--trial"])
+        .arg(first.canonicalize()?)
+        .arg(second.canonicalize()?);
+    let status = command.env("DEBIAN_FRONTEND", "noninteractive").status().context("cannot start `unshare`")?;
+    ensure!(status.success(), "the trial of the package failed; it needs overlayfs in the kernel, and util-linux");
+    Ok(())
+}
+
 struct Place {
-    namespace: String,
     folder: tempfile::TempDir,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = output(self.inside("dpkg").args(["--purge", "fairban"]));
-        let _ = output(Command::new("ip").args(["netns", "del", &self.namespace]));
-    }
-}
-
 impl Place {
-    fn new() -> Result<Place> {
-        let namespace = format!("fairban-package-{}", std::process::id());
-        output(Command::new("ip").args(["netns", "add", &namespace]))?;
-        Ok(Place { namespace, folder: tempfile::tempdir()? })
-    }
-
-    fn inside(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.namespace, program]).env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    }
-
     fn fairban(&self, arguments: &[&str]) -> Result<String> {
-        output(self.inside("/usr/bin/fairban").args(arguments))
+        output(Command::new("/usr/bin/fairban").args(arguments))
     }
 
     fn table(&self) -> Result<String> {
-        output(self.inside("nft").args(["list", "ruleset"]))
+        output(Command::new("nft").args(["list", "ruleset"]))
     }
 
     /// Starts the daemon as the service manager would, and waits until it says that it is ready.
@@ -71,7 +80,7 @@ impl Place {
                 .arg(Path::new("/run").join(unit.one("RuntimeDirectory")?)),
         )?;
         let capability = unit.one("AmbientCapabilities")?.trim_start_matches("CAP_").to_lowercase();
-        let mut command = self.inside("setpriv");
+        let mut command = Command::new("setpriv");
         command.args(["--reuid", user, "--regid", unit.one("Group")?, "--init-groups", "--no-new-privs"]);
         command.args(["--inh-caps", &format!("-all,+{capability}"), "--ambient-caps", &format!("-all,+{capability}")]);
         command.args(["--bounding-set", &format!("-all,+{capability}")]).args(unit.one("ExecStart")?.split(' '));
@@ -103,33 +112,30 @@ impl Unit {
     }
 }
 
+/// The trial itself; to be run [`apart`].
 pub(super) fn run(first: &Path, second: &Path) -> Result<()> {
-    ensure!(Uid::effective().is_root(), "installing a package needs root");
-    for tool in ["setpriv", "ip", "nft", "adduser"] {
-        ensure!(find(tool).is_some(), "there is no {tool}: install util-linux, iproute2, nftables and adduser");
+    for tool in ["setpriv", "nft", "adduser"] {
+        ensure!(find(tool).is_some(), "there is no {tool}: install util-linux, nftables and adduser");
     }
     ensure!(
         output(Command::new("dpkg").args(["--status", "fairban"])).is_err(),
         "the package fairban is installed here"
     );
     ensure!(User::from_name("fairban")?.is_none(), "there is a user fairban on this machine already");
-    for path in ["/etc/fairban", "/var/lib/fairban", "/run/fairban"] {
-        ensure!(!Path::new(path).exists(), "{path} is there already; the trial would take it away");
-    }
-    let place = Place::new()?;
-    installed(&place, first)?;
+    let place = Place { folder: tempfile::tempdir()? };
+    installed(first)?;
     unit()?;
     let mut daemon = guarding(&place)?;
     upgraded(&place, second, &mut daemon)?;
     let files = output(Command::new("dpkg").args(["--listfiles", "fairban"]))?;
     removed(&place, &mut daemon)?;
-    purged(&place, &files)?;
+    purged(&files)?;
     println!("the package was installed, run, upgraded, removed and purged, and nothing is left");
     Ok(())
 }
 
-fn installed(place: &Place, package: &Path) -> Result<()> {
-    announced(place.inside("dpkg").arg("--install").arg(package))?;
+fn installed(package: &Path) -> Result<()> {
+    announced(Command::new("dpkg").arg("--install").arg(package))?;
     ensure!(User::from_name("fairban")?.is_some(), "the package makes no user");
     let groups = output(Command::new("id").args(["-nG", "fairban"]))?;
     ensure!(groups.split_whitespace().any(|group| group == "adm"), "the user cannot read logs: {groups}");
@@ -138,7 +144,6 @@ fn installed(place: &Place, package: &Path) -> Result<()> {
     let conffiles = output(Command::new("dpkg-query").args(["--showformat=${Conffiles}", "--show", "fairban"]))?;
     ensure!(conffiles.contains(CONFIG), "{CONFIG} is no conffile");
     ensure!(output(Command::new("dpkg").args(["--verify", "fairban"]))?.trim().is_empty(), "files are not as packaged");
-    place.fairban(&["--version"])?;
     println!("installed: user, groups, conffile, files");
     Ok(())
 }
@@ -169,7 +174,7 @@ fn guarding(place: &Place) -> Result<Daemon> {
 }
 
 fn upgraded(place: &Place, package: &Path, daemon: &mut Daemon) -> Result<()> {
-    announced(place.inside("dpkg").arg("--install").arg(package))?;
+    announced(Command::new("dpkg").arg("--install").arg(package))?;
     ensure!(place.table()?.contains("192.0.2.7"), "the upgrade took the block out of the kernel");
     ensure!(fs::read_to_string(CONFIG)?.ends_with(MARK), "the upgrade changed the configuration");
     // Where systemd runs, postinst restarts it.
@@ -187,7 +192,7 @@ fn removed(place: &Place, daemon: &mut Daemon) -> Result<()> {
     // Where systemd runs, prerm stops it.
     daemon.stop()?;
     ensure!(place.table()?.contains("192.0.2.7"), "a stop is no release");
-    announced(place.inside("dpkg").args(["--remove", "fairban"]))?;
+    announced(Command::new("dpkg").args(["--remove", "fairban"]))?;
     ensure!(!place.table()?.contains("fairban"), "the kernel table is left after the removal");
     for path in [CONFIG, "/var/lib/fairban"] {
         ensure!(Path::new(path).exists(), "a removal keeps {path}");
@@ -196,8 +201,8 @@ fn removed(place: &Place, daemon: &mut Daemon) -> Result<()> {
     Ok(())
 }
 
-fn purged(place: &Place, files: &str) -> Result<()> {
-    announced(place.inside("dpkg").args(["--purge", "fairban"]))?;
+fn purged(files: &str) -> Result<()> {
+    announced(Command::new("dpkg").args(["--purge", "fairban"]))?;
     let own = files.lines().filter(|path| path.contains("fairban")).map(PathBuf::from);
     let also = ["/etc/fairban", "/var/lib/fairban", "/run/fairban", "/etc/systemd/system/fairban.service"];
     let also = also.into_iter().map(PathBuf::from);
