@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 /// The longest request, in bytes.
 pub(crate) const REQUEST_MAX: u64 = 64 * 1024;
 
+/// The most requests in one [`Request::Many`]: with the longest reasons they fit into [`REQUEST_MAX`].
+pub(crate) const MANY_MAX: usize = 50;
+
 /// Where the socket is if nothing says otherwise.
 pub(crate) const SOCKET: &str = "/run/fairban/control.sock";
 
@@ -71,6 +74,8 @@ pub(crate) enum Request {
     SendBlocks {
         all: bool,
     },
+    /// Blocks and never-block entries, carried out in this order and made durable together.
+    Many(Vec<Request>),
     /// Not from outside: an owner whom the portal lets out.
     LetOut {
         code: Code,
@@ -105,6 +110,8 @@ pub(crate) enum Reply {
     /// The whole never-block list.
     NeverList(Vec<Never>),
     Known(Box<Known>),
+    /// An answer to each of many requests.
+    Many(Vec<Reply>),
     /// Nothing follows.
     End,
 }

@@ -10,6 +10,7 @@ mod kernel;
 mod machine;
 mod notices;
 mod portal;
+mod readiness;
 mod restore;
 mod serve;
 mod sources;

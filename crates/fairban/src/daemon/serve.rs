@@ -101,7 +101,9 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     let portal = super::portal::start(&setup.config, house, notices).await?;
     let mut daemon = Daemon::start(&setup, core, Sources::new(lines), asking, explaining).await;
     daemon.portal = portal;
+    super::readiness::ready();
     daemon.serve(Inbox { lines: read, reports, wishes: wished, hangup, terminate, interrupt }).await;
+    super::readiness::stopping();
     daemon.sources.stop();
     if let Some(portal) = daemon.portal.take() {
         portal.stop().await;
@@ -241,6 +243,9 @@ impl Daemon {
             (Reply::Done(text), false, Some(error)) => {
                 Reply::No(format!("{text}. But it cannot be stored and would be forgotten by a restart: {error}"))
             }
+            (Reply::Many(_), false, Some(error)) => {
+                Reply::No(format!("it was done, but cannot be stored and would be forgotten by a restart: {error}"))
+            }
             (reply, ..) => reply,
         };
         let _ = wish.answer.send(reply);
@@ -248,6 +253,7 @@ impl Daemon {
 
     /// What is done once a second.
     fn keep_house(&mut self) {
+        super::readiness::alive();
         self.core.advance();
         self.remember_asked();
         self.core.commit();
