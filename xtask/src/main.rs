@@ -12,6 +12,7 @@ mod docs;
 mod e2e;
 mod fuzz;
 mod lab;
+mod package;
 mod process;
 mod suite;
 mod trial;
@@ -50,6 +51,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Check licences, sources and bans of all dependencies, and advisories if asked.
     Deny(deny::Args),
+    /// Build the Debian package, and try it.
+    Package(package::Args),
     /// Check that links in the documents lead somewhere.
     Docs,
 }
@@ -79,6 +82,7 @@ fn run(task: Task) -> Result<()> {
         Task::Bench(args) => bench::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Deny(args) => deny::run(&args),
+        Task::Package(args) => package::package(&args),
         Task::Docs => docs::check(),
     }
 }

@@ -95,6 +95,17 @@ pub(crate) enum Command {
     /// Many mail servers that share what they see and decide, over Valkey or Redis.
     #[command(subcommand)]
     Fleet(FleetCommand),
+    /// Take over blocks, exceptions and settings from another tool.
+    ///
+    /// Alone it shows what it understood, what that becomes, and what it could not take over; nothing is changed. The
+    /// exit status is 1 if nothing was understood.
+    #[command(
+        after_help = "Examples:\n  fairban import fail2ban                         what its jails and bans here become\n  \
+                      fairban import fail2ban --apply                 and send bans and exceptions to the daemon\n  fairban \
+                      import csf /etc/csf\n  cscli decisions list --limit 0 -o json | fairban import crowdsec -\n  fairban \
+                      import list bad.txt --for 7d\n  fairban import list customers.txt --never"
+    )]
+    Import(ImportArgs),
     /// Take everything that Fairban made out of the kernel.
     Flush(FlushArgs),
     /// Print the reference of all configuration keys, event kinds and profiles (Markdown).
@@ -150,7 +161,7 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "SERVER")]
     pub(crate) only: Vec<crate::setup::Server>,
     /// Fairban's configuration file.
-    #[arg(long, value_name = "FILE", default_value = "/etc/fairban.toml")]
+    #[arg(long, value_name = "FILE", default_value_os_t = usual_config())]
     pub(crate) config: PathBuf,
     /// Postfix's configuration folder; by default its own.
     #[arg(long, value_name = "DIR")]
@@ -168,6 +179,33 @@ pub(crate) struct SetupArgs {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:25")]
     pub(crate) smtp: std::net::SocketAddr,
     /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct ImportArgs {
+    /// What it comes from.
+    pub(crate) from: crate::import::From,
+    /// Its files or folders; `-` is standard input.
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Send blocks and never-block entries to the running daemon.
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Of fail2ban: also the bans of jails that are not about mail.
+    #[arg(long)]
+    pub(crate) all_jails: bool,
+    /// Of a list: entries for the never-block list instead of blocks.
+    #[arg(long)]
+    pub(crate) never: bool,
+    /// Of a list: only for so long, such as 30m, 4h, 1d; permanent if left out.
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) time: Option<Duration>,
+    /// Write the settings to this new file instead of showing them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_out: Option<PathBuf>,
+    /// As JSON: one object per entry, then a summary.
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -378,9 +416,11 @@ pub(crate) enum SendBlockCommand {
 #[derive(Subcommand)]
 pub(crate) enum UserCommand {
     /// Make a link by which somebody sets a password, once: a new user, or one who is locked out.
-    #[command(after_help = "Examples:\n  fairban user link alice              alice gets a new password (and no second factor)\n  \
+    #[command(
+        after_help = "Examples:\n  fairban user link alice              alice gets a new password (and no second factor)\n  \
                             fairban user link --role support     a new user, who chooses a name\n  fairban user link \
-                            --role domain-administrator --domain example.test")]
+                            --role domain-administrator --domain example.test"
+    )]
     Link {
         /// The user; without one, a new user chooses a name.
         name: Option<String>,
@@ -410,8 +450,10 @@ pub(crate) enum UserCommand {
 #[derive(Subcommand)]
 pub(crate) enum TokenCommand {
     /// Make a token, which is shown this once.
-    #[command(after_help = "Examples:\n  fairban token create --scope admin\n  fairban token create --scope check --name webmail \
-                            --expires 90d")]
+    #[command(
+        after_help = "Examples:\n  fairban token create --scope admin\n  fairban token create --scope check --name webmail \
+                            --expires 90d"
+    )]
     Create {
         /// What it may do: admin, support, read, check, or domain-administrator with --domain.
         #[arg(long)]
@@ -459,14 +501,14 @@ pub(crate) enum FleetCommand {
         /// The Valkey or Redis server.
         url: String,
         /// The configuration file.
-        #[arg(long, value_name = "FILE", default_value = "/etc/fairban.toml")]
+        #[arg(long, value_name = "FILE", default_value_os_t = usual_config())]
         config: PathBuf,
     },
     /// Take the fleet out of the configuration file; after a restart of the daemon this node is alone, with all blocks
     /// that it has.
     Leave {
         /// The configuration file.
-        #[arg(long, value_name = "FILE", default_value = "/etc/fairban.toml")]
+        #[arg(long, value_name = "FILE", default_value_os_t = usual_config())]
         config: PathBuf,
     },
     /// Let blocks of a node through that were held back because there were too many at once.
@@ -474,6 +516,12 @@ pub(crate) enum FleetCommand {
         /// The node.
         node: String,
     },
+}
+
+/// Where the Debian package keeps the configuration; without the package, where the documents say.
+fn usual_config() -> PathBuf {
+    let packaged = PathBuf::from("/etc/fairban/fairban.toml");
+    if packaged.exists() { packaged } else { PathBuf::from("/etc/fairban.toml") }
 }
 
 fn direction(text: &str) -> Result<Direction, String> {

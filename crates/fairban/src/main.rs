@@ -6,6 +6,7 @@ mod cli;
 mod control;
 mod daemon;
 mod fleet_command;
+mod import;
 mod lines;
 mod parse_command;
 mod replay;
@@ -58,6 +59,7 @@ fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
         Command::Parse(args) => parse_command::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Flush(args) => daemon::flush(&lines::config(args.config.as_deref())?.enforce),
+        Command::Import(args) => import::run(&args, cli.control),
         Command::Setup(args) => setup::run(&args, cli.control),
         Command::Completions { shell } => cli::completions(shell),
         Command::Manual { folder } => cli::manual(&folder),

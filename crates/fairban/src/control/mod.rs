@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 /// The longest request, in bytes.
 pub(crate) const REQUEST_MAX: u64 = 64 * 1024;
 
+/// The most requests in one [`Request::Many`]: with the longest reasons they fit into [`REQUEST_MAX`].
+pub(crate) const MANY_MAX: usize = 50;
+
 /// Where the socket is if nothing says otherwise.
 pub(crate) const SOCKET: &str = "/run/fairban/control.sock";
 
@@ -75,6 +78,8 @@ pub(crate) enum Request {
     SendBlocks {
         all: bool,
     },
+    /// Blocks and never-block entries, carried out in this order and made durable together.
+    Many(Vec<Request>),
     /// Not from outside: an owner whom the portal lets out.
     LetOut {
         code: Code,
@@ -109,25 +114,11 @@ pub(crate) enum Request {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AccessWish {
     Users,
-    Link {
-        user: Option<String>,
-        role: String,
-        domains: Vec<String>,
-        seconds: Option<u64>,
-    },
-    RemoveUser {
-        name: String,
-    },
+    Link { user: Option<String>, role: String, domains: Vec<String>, seconds: Option<u64> },
+    RemoveUser { name: String },
     Tokens,
-    MakeToken {
-        name: String,
-        scope: String,
-        domains: Vec<String>,
-        seconds: Option<u64>,
-    },
-    RevokeToken {
-        id: String,
-    },
+    MakeToken { name: String, scope: String, domains: Vec<String>, seconds: Option<u64> },
+    RevokeToken { id: String },
 }
 
 /// One line of an answer.
@@ -161,6 +152,8 @@ pub(crate) enum Reply {
     /// Within the daemon only.
     #[serde(skip)]
     Config(Box<fairban_config::Config>),
+    /// An answer to each of many requests.
+    Many(Vec<Reply>),
     /// Nothing follows.
     End,
 }

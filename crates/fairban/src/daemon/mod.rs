@@ -14,6 +14,7 @@ mod lookup;
 mod machine;
 mod notices;
 mod portal;
+mod readiness;
 mod restore;
 mod serve;
 mod sources;
@@ -44,8 +45,8 @@ use judge::SharedEngine;
 use kernel::{Kernel, Order};
 pub(crate) use machine::logs as machine_logs;
 pub(crate) use serve::Wish;
-pub(crate) use web::Access;
 pub(crate) use sources::spec as source_spec;
+pub(crate) use web::Access;
 
 /// What a daemon is made from.
 pub(crate) struct Setup {

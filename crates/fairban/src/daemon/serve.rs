@@ -122,7 +122,9 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     daemon.portal = portal;
     daemon.web = super::web::start(&setup.config, office, &access).await?;
     tokio::spawn(super::web::greet(access));
+    super::readiness::ready();
     daemon.serve(Inbox { lines: read, reports, wishes: wished, heard, hangup, terminate, interrupt }).await;
+    super::readiness::stopping();
     daemon.sources.stop();
     if let Some(portal) = daemon.portal.take() {
         portal.stop().await;
@@ -286,6 +288,9 @@ impl Daemon {
             (Reply::Done(text), false, Some(error)) => {
                 Reply::No(format!("{text}. But it cannot be stored and would be forgotten by a restart: {error}"))
             }
+            (Reply::Many(_), false, Some(error)) => {
+                Reply::No(format!("it was done, but cannot be stored and would be forgotten by a restart: {error}"))
+            }
             (reply, ..) => reply,
         };
         match (self.core.ticket.take(), self.core.member.clone(), reply) {
@@ -311,6 +316,7 @@ impl Daemon {
 
     /// What is done once a second.
     fn keep_house(&mut self) {
+        super::readiness::alive();
         self.core.advance();
         self.remember_asked();
         self.core.commit();

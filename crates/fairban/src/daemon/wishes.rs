@@ -9,7 +9,7 @@ use fairban_types::{Code, Direction, Sender, Sending, Subject, format_duration};
 use fairban_web::portal::{Owner, Release};
 use ipnet::IpNet;
 
-use crate::control::{Known, Never, Reply, Request, Scored};
+use crate::control::{Known, MANY_MAX, Never, Reply, Request, Scored};
 use crate::daemon::core::{Core, now, scored_address};
 use crate::daemon::house::audited;
 use crate::daemon::kernel::Order;
@@ -32,12 +32,21 @@ impl Core {
             Request::Keep(change) => self.keep(*change),
             Request::Set { settings, reason } => self.set(&settings, &reason, by),
             Request::Config => Reply::Config(Box::new(self.config.clone())),
+            Request::Many(requests) => self.carry_out_many(requests, by),
             Request::NeverList => self.never_list().map_or_else(|error| Reply::No(error.to_string()), Reply::NeverList),
             Request::Known { subject } => self
                 .known(&subject)
                 .map_or_else(|error| Reply::No(error.to_string()), |known| Reply::Known(Box::new(known))),
             _ => Reply::Wrong("this is not the core's to answer".to_owned()),
         }
+    }
+
+    fn carry_out_many(&mut self, requests: Vec<Request>, by: &str) -> Reply {
+        let is_allowed = |request: &Request| matches!(request, Request::Block { .. } | Request::NeverAdd { .. });
+        if requests.len() > MANY_MAX || !requests.iter().all(is_allowed) {
+            return Reply::Wrong(format!("at most {MANY_MAX} blocks and never-block entries at once"));
+        }
+        Reply::Many(requests.into_iter().map(|request| self.carry_out(request, by)).collect())
     }
 
     fn known(&self, subject: &Subject) -> Result<Known, StoreError> {

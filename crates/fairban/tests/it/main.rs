@@ -6,9 +6,11 @@
 mod commands;
 mod docs;
 mod hostile;
+mod import;
 mod node;
 mod parse;
 mod portal;
+mod readiness;
 mod reload;
 mod replay;
 mod restart;
