@@ -51,7 +51,7 @@ pub trait House: Send + Sync + 'static {
     /// has against sign-ins to the portal itself must.
     fn may_try(&self, client: IpAddr, account: &str) -> MayTry;
 
-    /// Takes the event of a sign-in here (`LoginFailed` or `LoginSucceeded`, [`Service::Webmail`], program
+    /// Takes the event of a sign-in here (`LoginFailed` or `LoginSucceeded`, `Service::Webmail`, program
     /// [`PROGRAM`]), to be scored like any other. Answered at once.
     fn hear(&self, event: Event<'static>);
 }
