@@ -1,5 +1,5 @@
 //! The real Exim, in place of Postfix. Its package cannot be installed beside Postfix's, so it is only unpacked, and
-//! finds its user and its library through files that it alone sees.
+//! finds its user and its library through files that it alone sees: ours come first, if the machine has such a user, too.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -22,7 +22,7 @@ const OWNER: u32 = 5001;
 const RUN: &str = r#"set -e
 cd "$1"
 for kind in passwd group; do
-    { cat "/etc/$kind"; cat "$kind"; } > "etc-$kind"
+    { cat "$kind" "/etc/$kind"; } > "etc-$kind"
     mount --bind "etc-$kind" "/etc/$kind"
 done
 { echo "$3"; cat /etc/ld.so.conf; } > etc-ld.so.conf
