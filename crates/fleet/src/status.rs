@@ -82,6 +82,9 @@ pub struct Node {
     pub is_live: bool,
     /// When it was heard of last, by the server's clock.
     pub seen: Time,
+    /// What was decided up to here, by the server's clock, it has carried out.
+    #[serde(default)]
+    pub read_up_to: Time,
     /// By how much it is behind the newest decision, in milliseconds.
     pub lag_ms: u64,
     /// How many facts it knows.
@@ -202,6 +205,7 @@ impl Status {
                 is_self: *name == settings.node,
                 is_live: health.is_connected() && is_live(health.server_time, *seen, presence),
                 seen: *seen,
+                read_up_to: Time::from_millis(i64::try_from(place.millis).unwrap_or_default()),
                 lag_ms: health.server_last.millis.saturating_sub(place.millis),
                 facts: presence.facts,
                 unsent: presence.unsent,

@@ -19,9 +19,9 @@ use super::keep::{self, SetDetail};
 use super::kernel::Kernel;
 use super::lookup::{Found, account, accounts, blocks, events, felt, never_row, receipt, row};
 use super::tally::Tally;
-use super::{Told, now, what_if};
+use super::{Told, now, vitals, what_if};
 use crate::control::server::Shared;
-use crate::control::{Reply, Request, Seen, is_standing};
+use crate::control::{Reply, Request, Seen, Status, is_standing};
 
 /// The pages' way into the daemon.
 pub(crate) struct Office {
@@ -69,6 +69,21 @@ impl Office {
         !self.observes && self.engine.look().policy().mail_servers_ask
     }
 
+    async fn status(&self) -> Result<Box<Status>, DeskError> {
+        match self.shared.wish(Request::Status, "web").await {
+            Reply::Status(status) => Ok(status),
+            other => Err(failed(format!("{other:?}"))),
+        }
+    }
+
+    /// The nodes that have a decision, and those of the fleet that it has not reached.
+    async fn nodes_with(&self, decision: &Decision) -> Result<(Vec<String>, Vec<String>), DeskError> {
+        let here = (vec![self.node.to_string()], Vec::new());
+        let Some(fleet) = self.status().await?.fleet else { return Ok(here) };
+        let stays_here = self.config().await?.fleet.local_rules.iter().any(|rule| rule == decision.origin.rule());
+        Ok(if stays_here { here } else { vitals::nodes_with(&fleet, decision.time) })
+    }
+
     async fn receipt_of(&self, code: Code) -> Result<Option<view::Receipt>, DeskError> {
         let Some(found) = self.read(move |reader| receipt(reader, code)).await? else { return Ok(None) };
         let Found { block, decision, story, offences } = found;
@@ -77,6 +92,7 @@ impl Office {
             never = self.never_rows().await?;
             never.retain(|row| row.net.contains(net));
         }
+        let (nodes, nodes_missing) = self.nodes_with(&decision).await?;
         let line = |told: Decision| view::StoryLine {
             time: told.time,
             action: told.action,
@@ -94,7 +110,8 @@ impl Office {
                 "no longer".to_owned()
             },
             block: shown,
-            nodes: vec![self.node.to_string()],
+            nodes,
+            nodes_missing,
             holes: decision.holes.clone(),
             events: decision.events,
             story: story.into_iter().map(line).collect(),
@@ -200,6 +217,7 @@ impl Office {
                 let settings = settings.into_iter().map(|setting| (setting.key, setting.value)).collect();
                 Request::Set { settings, reason }
             }
+            What::AcceptNode { node } => Request::FleetAccept { node },
             What::SessionBegins { client, time } => {
                 // This machine's own addresses are on the list already, and so may others be by somebody's decision.
                 if self.engine.look().never().iter().any(|net| net.contains(&client)) {
@@ -230,12 +248,11 @@ const SIGNED_IN: &str = "an administrator is signed in from here";
 
 impl Desk for Office {
     fn health(&self) -> Answer<'_, view::Health> {
-        Box::pin(async move {
-            match self.shared.wish(Request::Status, "web").await {
-                Reply::Status(status) => Ok(super::vitals::health(&status)),
-                other => Err(failed(format!("{other:?}"))),
-            }
-        })
+        Box::pin(async move { Ok(vitals::health(&*self.status().await?)) })
+    }
+
+    fn fleet(&self) -> Answer<'_, Option<view::FleetView>> {
+        Box::pin(async move { Ok(self.status().await?.fleet.map(vitals::fleet)) })
     }
 
     fn overview<'a>(&'a self, span: Duration, sight: &'a Sight) -> Answer<'a, view::Overview> {

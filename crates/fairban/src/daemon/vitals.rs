@@ -1,6 +1,8 @@
 //! How the daemon is, as the administrator's overview and metrics tell it.
 
-use fairban_web::admin::view::{Health, Level, Metric, Part};
+use fairban_fleet::{Node, State};
+use fairban_types::Time;
+use fairban_web::admin::view::{FleetNode, FleetView, Health, Level, Metric, Part, Tally};
 
 use crate::control::Status;
 
@@ -55,6 +57,16 @@ fn parts(status: &Status) -> Vec<Part> {
         parts.push(match &asking.problem {
             Some(problem) => part(&asking.server, Level::Warning, problem),
             None => part(&asking.server, Level::Good, text),
+        });
+    }
+    if let Some(fleet) = &status.fleet {
+        let live = fleet.nodes.iter().filter(|node| node.is_live).count();
+        let text = format!("{} at {}: {live} of {} nodes live", fleet.state.as_str(), fleet.server, fleet.nodes.len());
+        parts.push(match (&fleet.problem, fleet.held_back.is_empty()) {
+            (Some(problem), _) => part("fleet", Level::Bad, format!("this node goes on alone: {problem}")),
+            (None, false) => part("fleet", Level::Warning, format!("{text}; blocks are held back")),
+            (None, true) if live < fleet.nodes.len() => part("fleet", Level::Warning, text),
+            (None, true) => part("fleet", Level::Good, text),
         });
     }
     if let Some(explainer) = &status.explainer {
@@ -142,5 +154,75 @@ fn metrics(status: &Status) -> Vec<Metric> {
             values: of_server(|asking| asking.refused),
         });
     }
+    metrics.extend(status.fleet.iter().flat_map(fleet_metrics));
     metrics
+}
+
+fn fleet_metrics(fleet: &fairban_fleet::Status) -> Vec<Metric> {
+    let of_node = |name, help, value: fn(&Node) -> f64| {
+        let one = |node: &Node| (vec![("peer", node.name.clone())], value(node));
+        Metric { name, help, is_counter: false, values: fleet.nodes.iter().map(one).collect() }
+    };
+    let held_back = fleet.held_back.iter().map(|(_, count)| *count as f64).sum();
+    vec![
+        gauge(
+            "fairban_fleet_connected",
+            "Whether this node is in step with its fleet.",
+            f64::from(u8::from(fleet.state == State::Connected)),
+        ),
+        gauge("fairban_fleet_decisions", "Decisions of the fleet that are known.", fleet.facts as f64),
+        gauge("fairban_fleet_waiting", "Decisions that wait to be told to the fleet.", fleet.unsent as f64),
+        gauge("fairban_fleet_held_back", "Blocks of other nodes that are held back.", held_back),
+        counter("fairban_fleet_failures_counted_total", "Failures counted together with others.", fleet.counted),
+        counter("fairban_fleet_failures_lost_total", "Failures that were not told: too many.", fleet.lost),
+        gauge(
+            "fairban_fleet_clock_ahead_seconds",
+            "This machine's clock less the fleet's server's.",
+            fleet.clock_ahead_ms as f64 / 1000.0,
+        ),
+        of_node("fairban_fleet_peer_live", "Whether a node was heard of lately.", |node| {
+            f64::from(u8::from(node.is_live))
+        }),
+        of_node("fairban_fleet_peer_lag_seconds", "By how much a node is behind the newest decision.", |node| {
+            node.lag_ms as f64 / 1000.0
+        }),
+    ]
+}
+
+/// The fleet, as pages and the API show it.
+pub(super) fn fleet(status: fairban_fleet::Status) -> FleetView {
+    let node = |node: Node| FleetNode {
+        name: node.name,
+        version: node.version,
+        is_self: node.is_self,
+        is_live: node.is_live,
+        seen: node.seen,
+        lag_ms: node.lag_ms,
+        decisions: node.facts as u64,
+        waiting: node.unsent as u64,
+        is_limited: node.is_limited,
+    };
+    FleetView {
+        state: status.state.as_str().to_owned(),
+        since: status.since,
+        server: status.server,
+        problem: status.problem,
+        warnings: status.warnings,
+        nodes: status.nodes.into_iter().map(node).collect(),
+        held_back: status.held_back.into_iter().map(|(name, count)| Tally { name, count: count as u64 }).collect(),
+        decisions: status.facts as u64,
+        waiting: status.unsent as u64,
+        counted: status.counted,
+        lost: status.lost,
+        clock_ahead_ms: status.clock_ahead_ms,
+    }
+}
+
+/// The nodes that have read what was decided up to a moment of this machine's clock, and those that have not.
+pub(super) fn nodes_with(fleet: &fairban_fleet::Status, decided: Time) -> (Vec<String>, Vec<String>) {
+    let there = decided.millis().saturating_sub(fleet.clock_ahead_ms);
+    let has_it = |node: &&Node| node.is_self || node.lag_ms == 0 || node.read_up_to.millis() >= there;
+    let (with, without): (Vec<&Node>, Vec<&Node>) = fleet.nodes.iter().partition(has_it);
+    let names = |nodes: Vec<&Node>| nodes.into_iter().map(|node| node.name.clone()).collect();
+    (names(with), names(without))
 }

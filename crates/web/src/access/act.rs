@@ -78,6 +78,11 @@ impl Act {
         Act { what: What::Set { settings, reason }, by: may.actor() }
     }
 
+    /// Lets blocks of a node through that were held back.
+    pub(crate) fn accept_node(may: &May<Block>, node: String) -> Act {
+        Act { what: What::AcceptNode { node }, by: may.actor() }
+    }
+
     /// What takes back something that was done before, if one may do that too.
     pub(crate) fn undo<R: super::role::Right>(may: &May<R>, what: What) -> Option<Act> {
         let may_do = match &what {
@@ -88,7 +93,7 @@ impl Act {
                 may.has::<BlockSending>() && may.sight().subject(&Subject::Sending(sending.clone()))
             }
             What::Set { .. } => may.has::<EditRules>(),
-            What::SessionBegins { .. } | What::SessionEnds { .. } => false,
+            What::AcceptNode { .. } | What::SessionBegins { .. } | What::SessionEnds { .. } => false,
         };
         may_do.then(|| Act { what, by: may.actor() })
     }

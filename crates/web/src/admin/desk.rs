@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 
 use super::view::{
-    AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Checked, EventQuery, EventRow, Health,
-    Listing, NeverRow, News, Overview, Receipt, RuleChange, Rules, WhatIf,
+    AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Checked, EventQuery, EventRow, FleetView,
+    Health, Listing, NeverRow, News, Overview, Receipt, RuleChange, Rules, WhatIf,
 };
 use crate::access::{Act, Answer, Sight};
 
@@ -71,6 +71,11 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// Blocks of this node of the fleet that were held back are let through.
+    AcceptNode {
+        /// Its name.
+        node: String,
+    },
     /// An administrator has signed in from this address, which is not blocked while they are.
     SessionBegins {
         /// The address.
@@ -121,6 +126,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// The event log, newest first.
     fn events<'a>(&'a self, query: &'a EventQuery, sight: &'a Sight) -> Answer<'a, Listing<EventRow>>;
+
+    /// The fleet as this node sees it; `None`: it is in none.
+    fn fleet(&self) -> Answer<'_, Option<FleetView>>;
 
     /// Every value of the rules.
     fn rules(&self) -> Answer<'_, Rules>;

@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use super::desk::{Desk, Outcome, Setting, What};
 use super::view::{
     AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Bucket, ChangedValue, Checked, DeviceRow,
-    Ended, EventQuery, EventRow, FamiliarRow, From, Health, Kind, Level, Listing, NeverRow, News, Overview, Part,
-    Receipt, RuleChange, Rules, State, StoryLine, Tally, ValueRow, WhatIf, WhatIfRow,
+    Ended, EventQuery, EventRow, FamiliarRow, FleetView, From, Health, Kind, Level, Listing, NeverRow, News, Overview,
+    Part, Receipt, RuleChange, Rules, State, StoryLine, Tally, ValueRow, WhatIf, WhatIfRow,
 };
 use crate::Clock;
 use crate::access::{Act, Answer, Change, DeskError, Sight, Vault};
@@ -31,6 +31,7 @@ struct Inside {
     heard: Vec<Event<'static>>,
     followers: Vec<mpsc::Sender<News>>,
     made: u64,
+    fleet: Option<FleetView>,
     is_down: bool,
 }
 
@@ -130,6 +131,11 @@ impl MemoryDesk {
         inside.events.push(EventRow { seq, node: "mx1".into(), outcome: "noted".into(), event });
     }
 
+    /// From now on it is in this fleet.
+    pub fn set_fleet(&self, fleet: FleetView) {
+        self.inside().fleet = Some(fleet);
+    }
+
     /// From now on it cannot answer, or can again.
     pub fn set_down(&self, is_down: bool) {
         self.inside().is_down = is_down;
@@ -203,6 +209,13 @@ fn carry_out(inside: &mut Inside, act: &Act, now: Time) -> Outcome {
             Outcome::Done(format!("{net} is no longer on the never-block list"))
         }
         What::Set { settings, reason } => set(inside, &settings, reason, &by, now),
+        What::AcceptNode { node } => {
+            note(inside, now, &by, "fleet_accept", &node, "");
+            if let Some(fleet) = &mut inside.fleet {
+                fleet.held_back.retain(|held| held.name != node);
+            }
+            Outcome::Done(format!("the blocks by {node} that were held back are let through"))
+        }
         What::SessionBegins { client, time } => {
             let (net, until) = (single(client), Some(now.after(time)));
             let reason = "an administrator is signed in from here".to_owned();
@@ -404,6 +417,7 @@ impl Desk for MemoryDesk {
             };
             Some(Receipt {
                 block: row(block, ended.as_ref()),
+                nodes_missing: Vec::new(),
                 nodes: vec!["mx1".into()],
                 holes: block.holes.clone(),
                 events: block.events.clone(),
@@ -499,6 +513,10 @@ impl Desk for MemoryDesk {
             let older = inside.audit.iter().rev().filter(|row| before.is_none_or(|before| row.seq < before));
             older.take(limit).cloned().collect()
         })
+    }
+
+    fn fleet(&self) -> Answer<'_, Option<FleetView>> {
+        self.now(|inside| inside.fleet.clone())
     }
 
     fn audit_state(&self) -> Answer<'_, AuditState> {

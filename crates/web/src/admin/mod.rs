@@ -7,6 +7,7 @@
 mod chart;
 mod csv;
 pub mod desk;
+mod fleet_view;
 pub mod memory;
 mod pages;
 mod route;

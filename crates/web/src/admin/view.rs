@@ -7,6 +7,7 @@ use fairban_types::{Action, Code, Decision, Diagnosis, Effect, Event, EventKind,
 use ipnet::IpNet;
 use serde::Serialize;
 
+pub use super::fleet_view::{FleetNode, FleetView};
 pub use super::rule_view::{ChangedValue, From, RuleChange, Rules, ValueRow, WhatIf, WhatIfRow};
 
 /// Some rows of many.
@@ -142,8 +143,10 @@ pub struct Receipt {
     /// The block.
     #[serde(flatten)]
     pub block: BlockRow,
-    /// The nodes on which it is known.
+    /// The nodes on which it is known,
     pub nodes: Vec<String>,
+    /// and those of the fleet on which it is not yet.
+    pub nodes_missing: Vec<String>,
     /// Networks that it leaves alone.
     pub holes: Vec<IpNet>,
     /// The events behind it, oldest first.

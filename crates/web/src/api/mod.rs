@@ -6,6 +6,7 @@
 mod access;
 mod blocks;
 mod feeds;
+mod fleet;
 mod idempotency;
 mod lists;
 mod look;
@@ -35,7 +36,7 @@ use crate::admin::{Admin, Asked, Routes, lock};
 pub(crate) fn add(routes: Routes) -> Routes {
     let routes = routes.open("/api/v1/openapi.json", document).open("/healthz", metrics::alive);
     let routes = routes.open("/readyz", metrics::ready).open("/metrics", metrics::metrics);
-    let routes = lists::add(blocks::add(routes));
+    let routes = fleet::add(lists::add(blocks::add(routes)));
     let routes = rules::add(look::add(routes));
     access::add(stream::add(feeds::add(routes)))
 }

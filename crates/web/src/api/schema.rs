@@ -77,6 +77,34 @@ fn block() -> Value {
     ])
 }
 
+fn fleet() -> Value {
+    let node = object([
+        ("name", text("its name")),
+        ("version", text("its program's version")),
+        ("is_self", json!({ "type": "boolean" })),
+        ("is_live", json!({ "type": "boolean" })),
+        ("seen", moment("when it was heard of last")),
+        ("lag_ms", number("by how much it is behind the newest decision, in milliseconds")),
+        ("decisions", number("decisions that it knows")),
+        ("waiting", number("decisions that it has not yet told")),
+        ("is_limited", json!({ "type": "boolean" })),
+    ]);
+    object([
+        ("state", json!({ "type": "string", "enum": ["alone", "catching up", "connected"] })),
+        ("since", moment("since when")),
+        ("server", text("the Valkey or Redis server")),
+        ("problem", maybe(text("why this node is alone, and what to do"))),
+        ("warnings", list(text("what one should know"))),
+        ("nodes", list(node)),
+        ("held_back", list(object([("name", text("the node")), ("count", number("blocks held back"))]))),
+        ("decisions", number("decisions known")),
+        ("waiting", number("decisions that wait to be told")),
+        ("counted", number("failures counted together")),
+        ("lost", number("failures that were not told, since there were too many")),
+        ("clock_ahead_ms", number("this machine's clock less the server's, in milliseconds")),
+    ])
+}
+
 fn time_for() -> Value {
     json!({ "type": ["string", "null"], "description": "how long, such as 30m, 4h, 1d", "examples": ["30m", "1d"] })
 }
@@ -122,6 +150,7 @@ fn told() -> Vec<(&'static str, Value)> {
             "Receipt",
             json!({ "allOf": [reference("Block"), object([
             ("nodes", domains()),
+            ("nodes_missing", domains()),
             ("holes", domains()),
             ("events", list(any())),
             ("story", list(any())),
@@ -285,6 +314,8 @@ fn told() -> Vec<(&'static str, Value)> {
                 ("changed", list(any())),
             ]),
         ),
+        ("Fleet", fleet()),
+        ("MaybeFleet", maybe(reference("Fleet"))),
         ("RuleChangeList", rows("RuleChange")),
         (
             "Feed",
@@ -339,6 +370,7 @@ fn asked() -> Vec<(&'static str, Value)> {
     let scope = json!({ "type": "string", "enum": ["admin", "support", "read", "check", "administrator", "read_only", "domain_administrator"] });
     let flag = || json!({ "type": "boolean" });
     vec![
+        ("HeldBackNode", taken([("node", text("whose blocks were held back"))])),
         (
             "NewBlock",
             taken([

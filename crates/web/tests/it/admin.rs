@@ -3,10 +3,11 @@
 use axum::http::StatusCode;
 use fairban_types::{Event, EventKind, Service};
 use fairban_web::access::Grade;
+use fairban_web::admin::view::{FleetNode, FleetView, Tally};
 
 use crate::admin_world::House;
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/",
     "/?span=7d",
     "/blocks",
@@ -18,6 +19,7 @@ const PAGES: [&str; 14] = [
     "/rules",
     "/rules/rule.login",
     "/audit",
+    "/fleet",
     "/access",
     "/me",
     "/accounts/%3Cscript%3Ealert(1)%3C%2Fscript%3E@example.test",
@@ -39,6 +41,7 @@ async fn hostile_text_is_text_on_every_page_and_in_every_file() {
     event.program = Some(HOSTILE.into());
     event.reason = Some(HOSTILE.into());
     house.desk.event(event);
+    house.desk.set_fleet(fleet(HOSTILE));
     let code = house.desk.block("192.0.2.7", &account, 5).to_string();
     let of_account = house.desk.block(&format!("account:{account}"), &account, 1).to_string();
     alice.post("/blocks", &[("subject", "198.51.100.9"), ("for", "1h"), ("reason", HOSTILE)]).await;
@@ -68,6 +71,53 @@ async fn hostile_text_is_text_on_every_page_and_in_every_file() {
             }
         }
     }
+}
+
+/// Two nodes, one of which is silent and made too many blocks.
+fn fleet(name: &str) -> FleetView {
+    let node = |name: &str, is_self: bool| FleetNode {
+        name: name.to_owned(),
+        version: "0.1.0".into(),
+        is_self,
+        is_live: is_self,
+        seen: fairban_types::Time::from_secs(1_800_000_000),
+        lag_ms: if is_self { 0 } else { 90_000 },
+        decisions: 3,
+        waiting: 0,
+        is_limited: false,
+    };
+    FleetView {
+        state: "connected".into(),
+        since: fairban_types::Time::from_secs(1_800_000_000),
+        server: "rediss://valkey.example.test:6379".into(),
+        problem: None,
+        warnings: vec![format!("700 blocks by {name} are held back")],
+        nodes: vec![node("mx1", true), node(name, false)],
+        held_back: vec![Tally { name: name.to_owned(), count: 700 }],
+        decisions: 3,
+        waiting: 0,
+        counted: 12,
+        lost: 0,
+        clock_ahead_ms: 5,
+    }
+}
+
+#[tokio::test]
+async fn the_fleet_is_shown_and_what_is_held_back_let_through() {
+    let house = House::new();
+    let mut alice = house.signed_in("alice", Grade::Administrator).await;
+    assert!(alice.get("/fleet").await.body.contains("is in no fleet"));
+    house.desk.set_fleet(fleet("mx9"));
+    let page = alice.get("/fleet").await.body;
+    for text in ["mx1", "mx9", "silent", "in step", "700", "Let them through"] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    let mut reader = house.signed_in("reader", Grade::ReadOnly).await;
+    assert!(!reader.get("/fleet").await.body.contains("Let them through"));
+    assert_eq!(reader.post("/fleet/accept", &[("node", "mx9")]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(alice.post("/fleet/accept", &[("node", "mx9")]).await.location(), "/fleet");
+    assert!(!alice.get("/fleet").await.body.contains("Let them through"));
+    assert!(alice.get("/audit").await.body.contains("fleet accept"));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod audit;
 mod blocks;
 mod enter;
 mod events;
+mod fleet;
 mod lists;
 mod me;
 mod overview;
@@ -43,7 +44,7 @@ pub(super) fn add(routes: Routes) -> Routes {
     let routes = overview::add(enter::add(routes));
     let routes = lists::add(receipt::add(blocks::add(routes)));
     let routes = rules::add(events::add(accounts::add(routes)));
-    me::add(people::add(audit::add(routes)))
+    me::add(people::add(fleet::add(audit::add(routes))))
 }
 
 fn file(kind: &'static str, body: &'static str) -> Response {
@@ -90,6 +91,7 @@ impl Shell {
             ("Accounts", "/accounts", true),
             ("Events", "/events", true),
             ("Rules", "/rules", may.has::<LookAround>()),
+            ("Fleet", "/fleet", may.has::<LookAround>()),
             ("Audit", "/audit", may.has::<LookAudit>()),
             ("People and tokens", "/access", may.has::<ManageAccess>()),
         ];

@@ -108,7 +108,11 @@ fn facts(admin: &Admin, receipt: &Receipt) -> Vec<(&'static str, String)> {
         let often = format!("offence number {}; {} in the last 30 days", block.offence, receipt.offences_30_days);
         facts.push(("How often", often));
     }
-    facts.push(("Servers", receipt.nodes.iter().map(|node| words::short(node)).collect::<Vec<_>>().join(", ")));
+    let list = |nodes: &[String]| nodes.iter().map(|node| words::short(node)).collect::<Vec<_>>().join(", ");
+    facts.push(("Servers", list(&receipt.nodes)));
+    if !receipt.nodes_missing.is_empty() {
+        facts.push(("Not yet on", list(&receipt.nodes_missing)));
+    }
     facts
 }
 
