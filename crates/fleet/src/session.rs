@@ -180,7 +180,7 @@ async fn read(shared: &Shared, mut link: Link, mut place: StreamPlace) -> Result
                     None => tracing::warn!("a decision of the fleet cannot be read: is a node newer than this one?"),
                 }
             }
-            lock(&shared.health).read = place;
+            lock(&shared.health).has_read(place);
         }
         if is_news {
             warn_of_bursts(shared);

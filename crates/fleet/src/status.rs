@@ -1,6 +1,6 @@
 //! How the fleet is, as this node sees it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 
 use fairban_types::Time;
@@ -126,6 +126,9 @@ pub struct Status {
     pub clock_ahead_ms: i64,
 }
 
+/// Places in the stream that are remembered, to compare those of other nodes with.
+const LATELY_MAX: usize = 256;
+
 /// What tasks note for [`Status`].
 #[derive(Default)]
 pub(crate) struct Health {
@@ -140,6 +143,8 @@ pub(crate) struct Health {
     pub(crate) published: StreamPlace,
     /// it has read up to here,
     pub(crate) read: StreamPlace,
+    /// at these moments before, latest last,
+    lately: VecDeque<u64>,
     /// is carrying out what came up to here,
     taking: StreamPlace,
     /// and has carried out what came up to here.
@@ -159,6 +164,21 @@ impl Health {
             self.since = Time::from(std::time::SystemTime::now());
         }
         (self.state, self.problem) = (state, problem);
+    }
+
+    pub(crate) fn has_read(&mut self, place: StreamPlace) {
+        self.read = place;
+        self.lately.push_back(place.millis);
+        if self.lately.len() > LATELY_MAX {
+            self.lately.pop_front();
+        }
+    }
+
+    /// How far a node was behind when it last told its place: what came later than that says nothing about it.
+    fn lag_ms(&self, seen: Time, place: StreamPlace) -> u64 {
+        let told = u64::try_from(seen.millis()).unwrap_or_default();
+        let newest = self.lately.iter().rev().copied().chain([self.server_last.millis]).find(|at| *at <= told);
+        newest.unwrap_or_default().saturating_sub(place.millis)
     }
 
     pub(crate) fn take_started(&mut self) {
@@ -206,7 +226,7 @@ impl Status {
                 is_live: health.is_connected() && is_live(health.server_time, *seen, presence),
                 seen: *seen,
                 read_up_to: Time::from_millis(i64::try_from(place.millis).unwrap_or_default()),
-                lag_ms: health.server_last.millis.saturating_sub(place.millis),
+                lag_ms: health.lag_ms(*seen, place),
                 facts: presence.facts,
                 unsent: presence.unsent,
                 is_limited: settings.trust.limited.contains(name),
@@ -241,5 +261,25 @@ impl Status {
             lost: shared.lost.load(Ordering::Relaxed),
             clock_ahead_ms: ahead,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_measured_by_what_there_was_when_it_told_its_place() {
+        let mut health = Health::default();
+        for millis in [1000, 5000, 9000] {
+            health.has_read(StreamPlace { millis, number: 0 });
+        }
+        let lag =
+            |seen: i64, place: u64| health.lag_ms(Time::from_millis(seen), StreamPlace { millis: place, number: 0 });
+        // What came at 9000 was not there yet when it told that it had read up to 5000.
+        assert_eq!(lag(8500, 5000), 0);
+        assert_eq!(lag(9500, 5000), 4000);
+        assert_eq!(lag(8500, 1000), 4000);
+        assert_eq!(lag(500, 0), 0);
     }
 }

@@ -163,7 +163,7 @@ fn fleet_metrics(fleet: &fairban_fleet::Status) -> Vec<Metric> {
         let one = |node: &Node| (vec![("peer", node.name.clone())], value(node));
         Metric { name, help, is_counter: false, values: fleet.nodes.iter().map(one).collect() }
     };
-    let held_back = fleet.held_back.iter().map(|(_, count)| *count as f64).sum();
+    let held_back = fleet.held_back.iter().map(|(_, count)| *count).sum::<usize>() as f64;
     vec![
         gauge(
             "fairban_fleet_connected",

@@ -76,14 +76,13 @@ fn shown(admin: &Admin, fleet: &FleetView) -> FleetBox {
         ahead => format!("{} ms {}", ahead.unsigned_abs(), if ahead > 0 { "ahead" } else { "behind" }),
     };
     let mut facts = vec![
-        ("Server", words::clean(&fleet.server)),
-        ("Decisions known", words::number(fleet.decisions)),
-        ("Waiting to be told", words::number(fleet.waiting)),
-        ("Failures counted together", words::number(fleet.counted)),
-        ("This machine's clock", ahead),
+        ("Decisions", words::number(fleet.decisions)),
+        ("Waiting", words::number(fleet.waiting)),
+        ("Failures shared", words::number(fleet.counted)),
+        ("Clock here", ahead),
     ];
     if fleet.lost > 0 {
-        facts.push(("Failures not told, there were too many", words::number(fleet.lost)));
+        facts.push(("Failures not shared", words::number(fleet.lost)));
     }
     FleetBox {
         class: match fleet.state.as_str() {
