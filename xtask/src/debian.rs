@@ -12,7 +12,7 @@ use nix::unistd::Uid;
 use crate::process::{find, output, run, target};
 
 /// What the lab is made of.
-pub(crate) const LAB: [&str; 14] = [
+pub(crate) const LAB: [&str; 16] = [
     "chromium",
     "curl",
     "dovecot-imapd",
@@ -20,11 +20,13 @@ pub(crate) const LAB: [&str; 14] = [
     "dovecot-pop3d",
     "iproute2",
     "libcap2-bin",
+    "libfaketime",
     "libnet-ssleay-perl",
     "nftables",
     "openssl",
     "postfix",
     "python3",
+    "redis-server",
     "swaks",
     "util-linux",
 ];

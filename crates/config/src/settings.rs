@@ -410,6 +410,8 @@ pub struct Fleet {
     pub blocks_per_minute: u32,
     /// Rules whose blocks are this node's own.
     pub local_rules: Vec<String>,
+    /// Whether values of rules that are set in the browser, or by the API, are those of all nodes.
+    pub share_rules: bool,
 }
 
 /// A text that no message, log line or debug print shows.

@@ -61,8 +61,8 @@ pub enum Matter {
     Value {
         /// Its name.
         name: String,
-        /// The value, as the program writes it.
-        value: String,
+        /// The value, as the program writes it; `None`: it is taken back.
+        value: Option<String>,
     },
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::error::FleetError;
 use crate::fact::Fact;
 use crate::journal::Journal;
-use crate::merge::{Change, Merge, Wish};
+use crate::merge::{Change, Merge, Told, Wish};
 use crate::server::{Keys, Link, Place, Scripts, Server, Window};
 use crate::settings::Settings;
 use crate::stamp::{Rank, node_number};
@@ -78,6 +78,10 @@ pub(crate) struct Shared {
     pub(crate) place: String,
     pub(crate) merge: Mutex<Merge>,
     pub(crate) journal: Mutex<Option<Journal>>,
+    /// What was taken to be carried out, and is written down once it is.
+    taken: Mutex<Vec<Fact>>,
+    /// Held by who makes the journal durable: those who come meanwhile share the next time.
+    syncing: tokio::sync::Mutex<()>,
     pub(crate) health: Mutex<Health>,
     /// The server's clock less this machine's, in milliseconds.
     pub(crate) ahead: AtomicI64,
@@ -158,6 +162,8 @@ impl Fleet {
             place,
             merge: Mutex::new(merge),
             journal: Mutex::new(journal),
+            taken: Mutex::default(),
+            syncing: tokio::sync::Mutex::default(),
             health: Mutex::new(Health::default()),
             ahead: AtomicI64::new(0),
             started: now,
@@ -201,6 +207,16 @@ impl Fleet {
     /// Tells a change of the never-block list.
     pub fn never(&self, net: IpNet, listed: bool, until: Option<Time>, wish: Wish<'_>) -> Option<Ticket> {
         self.tell(|merge, now| Some(merge.never(net, listed, until, wish, now)))
+    }
+
+    /// Tells a value that all nodes should have, or that it is taken back.
+    pub fn value(&self, name: &str, value: Option<&str>, wish: Wish<'_>) -> Option<Ticket> {
+        self.tell(|merge, now| Some(merge.value(name, value, wish, now)))
+    }
+
+    /// The values that all nodes should have, by name; `None`: one that was taken back.
+    pub fn values(&self) -> Vec<(String, Option<String>, Told)> {
+        lock(&self.shared.merge).values()
     }
 
     /// Lets the blocks of a node through that were held back.
@@ -258,7 +274,8 @@ impl Fleet {
     }
 
     /// What is to be carried out here because of what others decided. It counts as done; say so with
-    /// [`carried_out`](Fleet::carried_out) once the kernel has it.
+    /// [`carried_out`](Fleet::carried_out) once it is durable and the kernel has it: until then the next run would be
+    /// told again.
     pub fn take(&self) -> Vec<Change> {
         let now = self.shared.now();
         let (changes, facts) = {
@@ -266,12 +283,14 @@ impl Fleet {
             lock(&self.shared.health).take_started();
             (merge.take(now), merge.take_unwritten())
         };
-        self.shared.write(&facts);
+        lock(&self.shared.taken).extend(facts);
         changes
     }
 
     /// What was taken is in force here.
     pub fn carried_out(&self) {
+        let facts = std::mem::take(&mut *lock(&self.shared.taken));
+        self.shared.write(&facts);
         lock(&self.shared.health).take_done();
         self.shared.carried.notify_one();
     }
@@ -286,9 +305,11 @@ impl Fleet {
         lock(&self.shared.merge).released_at(subject)
     }
 
-    /// Waits until every node that is there has carried out what was told, but no longer than `most`.
+    /// Waits until what was told is durable here and every node that is there has carried it out, but no longer than
+    /// `most`.
     pub async fn confirm(&self, ticket: &Ticket, most: Duration) -> Confirmation {
         let deadline = Instant::now() + most;
+        let _ = tokio::time::timeout_at(deadline, self.make_durable()).await;
         let sent = tokio::time::timeout_at(deadline, self.is_sent(ticket)).await;
         let mut known = match sent {
             Ok(place) => tokio::time::timeout_at(deadline, crate::presence::reached(&self.shared, place, deadline))
@@ -305,7 +326,24 @@ impl Fleet {
             known.unreached.retain(|name| *name != own);
             known.reached.insert(0, own);
         }
+        if ticket.key.starts_with("v:") {
+            let health = lock(&self.shared.health);
+            let takes = |name: &String| health.nodes.get(name).is_none_or(|(_, presence)| presence.takes_values);
+            known.reached.retain(takes);
+            known.unreached.retain(takes);
+        }
         known
+    }
+
+    /// Has the disk hold what was written down. Whoever waits together shares one write.
+    async fn make_durable(&self) {
+        let _one_at_a_time = self.shared.syncing.lock().await;
+        let Some(file) = lock(&self.shared.journal).as_mut().and_then(Journal::to_sync) else { return };
+        match tokio::task::spawn_blocking(move || file.sync_data()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the fleet's journal may not survive a power cut"),
+            Err(error) => tracing::error!(%error, "the fleet's journal may not survive a power cut"),
+        }
     }
 
     async fn is_sent(&self, ticket: &Ticket) -> crate::status::StreamPlace {

@@ -38,6 +38,8 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     lines: usize,
+    /// Whether something was written that the disk may not have.
+    is_loose: bool,
     pub(crate) in_step: InStep,
 }
 
@@ -57,7 +59,7 @@ impl Journal {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         // A line cut off by a crash must not spoil the next one.
         (&file).write_all(b"\n")?;
-        Ok(Journal { path: path.to_owned(), file, lines: SURPLUS_MAX, in_step })
+        Ok(Journal { path: path.to_owned(), file, lines: SURPLUS_MAX, is_loose: true, in_step })
     }
 
     /// Adds facts.
@@ -67,7 +69,13 @@ impl Journal {
             self.lines += 1;
             push(&mut text, &Entry::Fact(Box::new(Line { ends: fact.ends, fact: fact.clone() })))?;
         }
+        self.is_loose |= !text.is_empty();
         if text.is_empty() { Ok(()) } else { self.file.write_all(&text) }
+    }
+
+    /// The file, if the disk may not have all of it.
+    pub(crate) fn to_sync(&mut self) -> Option<File> {
+        if std::mem::take(&mut self.is_loose) { self.file.try_clone().ok() } else { None }
     }
 
     /// Notes until when this node was in step.
@@ -88,9 +96,16 @@ impl Journal {
     pub(crate) fn rewrite<'f>(&mut self, facts: impl IntoIterator<Item = &'f Fact>) -> std::io::Result<()> {
         let fresh = self.path.with_extension("new");
         let (path, in_step) = (self.path.clone(), self.in_step.clone());
-        *self = Journal { file: File::create(&fresh)?, path: self.path.clone(), lines: 0, in_step: in_step.clone() };
+        *self = Journal {
+            file: File::create(&fresh)?,
+            path: self.path.clone(),
+            lines: 0,
+            is_loose: true,
+            in_step: in_step.clone(),
+        };
         self.write(facts)?;
         self.note(in_step)?;
+        self.file.sync_data()?;
         std::fs::rename(fresh, path)
     }
 }

@@ -45,6 +45,7 @@ pub(crate) async fn beat(shared: &Shared, link: &mut Link) -> Result<String, Fle
             unsent,
             every_ms: u64::try_from(beat_every(health.nodes.len()).as_millis()).unwrap_or(u64::MAX),
             limited: shared.settings.trust.limited.iter().cloned().collect(),
+            takes_values: shared.settings.takes_values,
         }
     };
     let state = serde_json::to_string(&presence).map_err(|error| FleetError::Server(error.to_string()))?;
@@ -60,7 +61,7 @@ pub(crate) async fn beat(shared: &Shared, link: &mut Link) -> Result<String, Fle
     ];
     let asked = (Time::from(std::time::SystemTime::now()), Instant::now());
     let call = Call::new(&shared.scripts.beat, names.map(Clone::clone).to_vec(), arguments);
-    let (time, birth, last, nodes): (String, String, String, Vec<String>) = call.run(link).await?;
+    let (time, birth, last, nodes, facts): (String, String, String, Vec<String>, u64) = call.run(link).await?;
     let round = asked.1.elapsed();
     let time = Time::from_millis(time.parse().unwrap_or_default());
     // What took long says little about the server's clock.
@@ -69,6 +70,7 @@ pub(crate) async fn beat(shared: &Shared, link: &mut Link) -> Result<String, Fle
         shared.ahead.store(time.millis() - here.millis(), Ordering::Relaxed);
     }
     note(shared, time, &last, &nodes);
+    lock(&shared.health).server_facts = facts;
     Ok(birth)
 }
 
@@ -98,14 +100,17 @@ fn note(shared: &Shared, time: Time, last: &str, nodes: &[String]) {
 /// Goes on telling that this node is there, and looks whether the data are still the same.
 pub(crate) async fn keep(shared: &Shared, mut link: Link, birth: &str) -> Result<Ended, FleetError> {
     loop {
-        let nodes = lock(&shared.health).nodes.len();
+        let (nodes, facts) = {
+            let health = lock(&shared.health);
+            (health.nodes.len(), health.server_facts)
+        };
         tokio::time::sleep(beat_every(nodes)).await;
         let now = beat(shared, &mut link).await?;
-        let was_rolled_back = {
+        let has_lost = {
             let health = lock(&shared.health);
-            health.server_last < health.read
+            health.server_last < health.read || health.server_facts == 0 && facts > 0
         };
-        if now != birth || was_rolled_back {
+        if now != birth || has_lost {
             tracing::warn!("the server has lost something: comparing everything");
             return Ok(Ended::Compare);
         }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub version: String,
     /// Whom to trust how far.
     pub trust: Trust,
+    /// Whether values that others set are taken over here.
+    pub takes_values: bool,
     /// Decisions that the server's stream keeps; who was away longer compares everything.
     pub stream_max: usize,
     /// Where what was decided is noted for the next run; `None`: nowhere.
@@ -46,6 +48,7 @@ impl Settings {
             name: "fairban".to_owned(),
             version: String::new(),
             trust: Trust::default(),
+            takes_values: true,
             stream_max: 20_000,
             journal: None,
             count_for: Duration::from_secs(86_400),

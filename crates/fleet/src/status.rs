@@ -67,6 +67,8 @@ pub(crate) struct Presence {
     pub(crate) every_ms: u64,
     #[serde(default)]
     pub(crate) limited: Vec<String>,
+    #[serde(default)]
+    pub(crate) takes_values: bool,
 }
 
 /// A node of the fleet.
@@ -139,6 +141,8 @@ pub(crate) struct Health {
     pub(crate) nodes: BTreeMap<String, (Time, Presence)>,
     pub(crate) server_time: Time,
     pub(crate) server_last: StreamPlace,
+    /// How many facts the server has.
+    pub(crate) server_facts: u64,
     /// What this node told is in the stream up to here,
     pub(crate) published: StreamPlace,
     /// it has read up to here,

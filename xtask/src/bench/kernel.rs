@@ -35,7 +35,7 @@ pub(super) fn measure(program: &Path, quick: bool) -> Result<()> {
     let mut log = File::options().append(true).open(dir.path().join("mail.log"))?;
 
     let start = Instant::now();
-    fill(&mut log, standing)?;
+    log.write_all(many_failures(0..standing).as_bytes()).context("cannot write the log")?;
     let kernel = until_standing(&net, standing)?;
     println!("{} blocks out of {} lines, in the kernel after {:.2} s", kernel.len(), standing * 5, seconds(start));
 
@@ -68,24 +68,20 @@ fn seconds(since: Instant) -> f64 {
 }
 
 pub(super) fn failure(client: &str, number: usize) -> String {
-    let now = Time::from(SystemTime::now());
-    format!(
-        "{now} mx postfix/submission/smtpd[{number}]: warning: unknown[{client}]: SASL LOGIN authentication failed: \
-         (reason unavailable), sasl_username=account{number}-{client}\n"
-    )
+    crate::lab::node::failure(Time::from(SystemTime::now()), client, number)
 }
 
 /// Five failures of each of so many addresses, no two in one network, so that nothing widens.
-fn fill(log: &mut File, addresses: usize) -> Result<()> {
+pub(super) fn many_failures(addresses: std::ops::Range<usize>) -> String {
     let mut lines = String::new();
-    for address in 0..addresses {
+    for address in addresses {
         let client = format!("{}.{}.{}.7", 20 + address / 65_536, address / 256 % 256, address % 256);
         (0..5).for_each(|number| lines.push_str(&failure(&client, number)));
     }
-    log.write_all(lines.as_bytes()).context("cannot write the log")
+    lines
 }
 
-fn until_standing(net: &Net, count: usize) -> Result<BTreeSet<String>> {
+pub(super) fn until_standing(net: &Net, count: usize) -> Result<BTreeSet<String>> {
     wait_for(&format!("{count} blocks in the kernel"), Duration::from_secs(120), || {
         let found = in_kernel(net)?;
         Ok((found.len() >= count).then_some(found))

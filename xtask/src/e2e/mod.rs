@@ -36,12 +36,24 @@ const SOON: Duration = Duration::from_secs(10);
 struct Test {
     name: &'static str,
     setup: fn() -> Setup,
-    run: fn(&mut Lab) -> Result<()>,
+    run: Run,
+}
+
+/// Beside what a test runs.
+enum Run {
+    /// A mail server with Fairban.
+    InLab(fn(&mut Lab) -> Result<()>),
+    /// Nothing but what it starts itself, with this program.
+    Alone(fn(&Path) -> Result<()>),
 }
 
 impl Test {
     const fn new(name: &'static str, run: fn(&mut Lab) -> Result<()>) -> Test {
-        Test { name, setup: Setup::default, run }
+        Test { name, setup: Setup::default, run: Run::InLab(run) }
+    }
+
+    const fn alone(name: &'static str, run: fn(&Path) -> Result<()>) -> Test {
+        Test { name, setup: Setup::default, run: Run::Alone(run) }
     }
 
     const fn with(self, setup: fn() -> Setup) -> Test {
@@ -127,8 +139,12 @@ fn run_all(tests: &[Test], program: &Path, jobs: usize) -> usize {
 }
 
 fn run_one(test: &Test, program: &Path) -> Result<()> {
+    let run = match test.run {
+        Run::InLab(run) => run,
+        Run::Alone(run) => return run(program),
+    };
     let mut lab = Lab::start(Setup { program: program.to_owned(), ..(test.setup)() })?;
-    let outcome = (test.run)(&mut lab).and_then(|()| lab.check_alive());
+    let outcome = run(&mut lab).and_then(|()| lab.check_alive());
     outcome.map_err(|error| anyhow!("{error:#}\n{}", lab.last_words()))
 }
 

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::asking::fairban_toml;
+use super::clock;
 use super::mail_log;
 use super::net::Net;
 use crate::process::{Daemon, output, target, wait_for};
@@ -45,6 +46,8 @@ pub(crate) struct Setup {
     pub digests: bool,
     /// What the log of mail holds from before Fairban was there.
     pub history: fn() -> String,
+    /// By how many seconds its clock is ahead.
+    pub clock_ahead_secs: i64,
 }
 
 /// Whether mail servers ask Fairban before they let anybody sign in or send, and how Postfix reaches it.
@@ -81,6 +84,7 @@ impl Default for Setup {
             profile: "fairban",
             digests: true,
             history: String::new,
+            clock_ahead_secs: 0,
         }
     }
 }
@@ -207,6 +211,9 @@ reconcile_every = \"10s\"
             without
         };
         command.arg("run").arg("--config").arg(self.config());
+        if self.setup.clock_ahead_secs != 0 {
+            clock::set(&mut command, self.setup.clock_ahead_secs)?;
+        }
         let log = self.dir.join("fairban.out");
         self.daemon = Some(net.on_server(|| Daemon::start("fairban", &mut command, &log))?);
         wait_for("Fairban to answer `status`", Duration::from_secs(20), || {

@@ -2,15 +2,19 @@
 //! without touching its network or its files.
 
 mod asking;
+pub(crate) mod backbone;
 pub(crate) mod browser;
 pub(crate) mod client;
+mod clock;
 pub(crate) mod commands;
 mod exim;
 pub(crate) mod guard;
 pub(crate) mod net;
+pub(crate) mod node;
 mod servers;
 pub(crate) mod smtp;
 pub(crate) mod tls;
+pub(crate) mod valkey;
 
 use std::fs::{self, File, Permissions};
 use std::net::IpAddr;

@@ -42,8 +42,7 @@ pub(crate) struct Net {
 impl Net {
     /// Makes a pair whose name tells which process it belongs to.
     pub(crate) fn new() -> Result<Net> {
-        let number = LABS.fetch_add(1, Ordering::Relaxed);
-        let net = Net { name: format!("{PREFIX}{}-{number}", std::process::id()) };
+        let net = Net { name: fresh_name() };
         net.build().context("cannot make network namespaces (this needs root and iproute2)")?;
         Ok(net)
     }
@@ -78,7 +77,7 @@ impl Net {
     fn build(&self) -> Result<()> {
         let (server, clients) = (self.server(), self.clients());
         ip(&format!("netns add {server}\nnetns add {clients}\n"))?;
-        self.inside(&clients, || {
+        inside(&clients, || {
             // Addresses by route alone: IPv4 lets us bind them, IPv6 wants to be told.
             fs::write("/proc/sys/net/ipv6/ip_nonlocal_bind", "1").context("cannot let clients have IPv6 addresses")
         })?;
@@ -98,29 +97,14 @@ impl Net {
         ip_in(&clients, &client_side)
     }
 
-    fn inside<T: Send>(&self, namespace: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        let file = File::open(format!("/run/netns/{namespace}"))
-            .with_context(|| format!("there is no namespace '{namespace}'"))?;
-        // The namespace belongs to a thread and is inherited by what it starts; the thread ends with the work.
-        thread::scope(|scope| {
-            scope
-                .spawn(move || {
-                    setns(&file, CloneFlags::CLONE_NEWNET).context("cannot enter the namespace (this needs root)")?;
-                    work()
-                })
-                .join()
-                .map_err(|_| anyhow!("the work inside namespace '{namespace}' panicked"))?
-        })
-    }
-
     /// Does the work inside the mail server's namespace. Programs that it starts stay there.
     pub(crate) fn on_server<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        self.inside(&self.server(), work)
+        inside(&self.server(), work)
     }
 
     /// Does the work inside the clients' namespace. Programs that it starts stay there.
     pub(crate) fn on_clients<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-        self.inside(&self.clients(), work)
+        inside(&self.clients(), work)
     }
 
     /// Connects a client that has this address to a port of the mail server. A drop by the kernel is a time-out.
@@ -143,13 +127,7 @@ impl Net {
     }
 
     fn tear_down(&self) -> Result<()> {
-        for namespace in [self.server(), self.clients()] {
-            for pid in pids(&namespace)? {
-                let _ = kill(pid, Signal::SIGKILL);
-            }
-            ip(&format!("netns del {namespace}\n"))?;
-        }
-        Ok(())
+        [self.server(), self.clients()].iter().try_for_each(|namespace| remove(namespace))
     }
 }
 
@@ -161,6 +139,35 @@ impl Drop for Net {
             eprintln!("cannot take namespaces '{}' away: {error:#}", self.name);
         }
     }
+}
+
+/// The beginning of names of namespaces of this process, which tells whose they are.
+pub(super) fn fresh_name() -> String {
+    format!("{PREFIX}{}-{}", std::process::id(), LABS.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Does the work inside a namespace. Programs that it starts stay there.
+pub(super) fn inside<T: Send>(namespace: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let file = File::open(format!("/run/netns/{namespace}"))
+        .with_context(|| format!("there is no namespace '{namespace}'"))?;
+    // The namespace belongs to a thread and is inherited by what it starts; the thread ends with the work.
+    thread::scope(|scope| {
+        scope
+            .spawn(move || {
+                setns(&file, CloneFlags::CLONE_NEWNET).context("cannot enter the namespace (this needs root)")?;
+                work()
+            })
+            .join()
+            .map_err(|_| anyhow!("the work inside namespace '{namespace}' panicked"))?
+    })
+}
+
+/// Takes a namespace away, with all that runs in it.
+pub(super) fn remove(namespace: &str) -> Result<()> {
+    for pid in pids(namespace)? {
+        let _ = kill(pid, Signal::SIGKILL);
+    }
+    ip(&format!("netns del {namespace}\n"))
 }
 
 /// Ends every lab that this program's earlier runs left behind; with `running`, also those still running. Returns how
@@ -176,10 +183,7 @@ pub(crate) fn sweep(running: bool) -> Result<usize> {
             }
             continue;
         }
-        for left in pids(&namespace)? {
-            let _ = kill(left, Signal::SIGKILL);
-        }
-        ip(&format!("netns del {namespace}\n"))?;
+        remove(&namespace)?;
         ended.insert(pid);
     }
     for pid in &ended {
@@ -208,11 +212,11 @@ fn pids(namespace: &str) -> Result<Vec<Pid>> {
     Ok(listed.lines().filter_map(|line| line.trim().parse().ok()).map(Pid::from_raw).collect())
 }
 
-fn ip(batch: &str) -> Result<()> {
+pub(super) fn ip(batch: &str) -> Result<()> {
     feed(Command::new("ip").args(["-batch", "-"]), batch)
 }
 
-fn ip_in(namespace: &str, batch: &str) -> Result<()> {
+pub(super) fn ip_in(namespace: &str, batch: &str) -> Result<()> {
     feed(Command::new("ip").args(["-n", namespace, "-batch", "-"]), batch)
 }
 

@@ -77,4 +77,13 @@ fn trust(section: Section<Fleet>) -> Section<Fleet> {
             "rules whose blocks stay on this node; all others are the fleet's",
             |fleet, rules| fleet.local_rules = rules,
         )
+        .key(
+            "share_rules",
+            takes::flag(),
+            Absent::Is("true"),
+            "false",
+            "whether values of rules that are set in the browser or by the API are those of all nodes: told, and taken \
+             over. Configuration files never are",
+            |fleet, on| fleet.share_rules = on,
+        )
 }

@@ -15,6 +15,8 @@ use super::kernel::Order;
 
 /// The journal's name in the folder of the store.
 const JOURNAL: &str = "fleet.journal";
+/// What the names of values of rules begin with.
+const RULE_VALUE: &str = "rule:";
 /// How long a release waits for the other nodes before it says which it has not reached.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -24,6 +26,8 @@ pub(crate) struct Member {
     pub(crate) fleet: Fleet,
     /// Rules whose blocks stay here.
     local_rules: BTreeSet<String>,
+    /// Whether values of rules that are set in the browser are those of all nodes.
+    shares_rules: bool,
 }
 
 /// How the fleet is joined by this configuration; `None`: it is not.
@@ -41,6 +45,7 @@ pub(crate) fn settings(config: &Config, node: &str) -> Option<Settings> {
             limited: fleet.limited.iter().cloned().collect(),
             blocks_per_minute: fleet.blocks_per_minute as usize,
         },
+        takes_values: fleet.share_rules,
         count_for: period.max(Duration::from_secs(60)),
         familiar_for: policy.familiar.forget.max(Duration::from_secs(60)),
         ..Settings::new(url, node)
@@ -55,7 +60,9 @@ pub(crate) fn start(config: &Config, core: &mut Core, forgetful: bool) -> anyhow
     let mut standing = core.store.standing_with_evidence(now())?;
     standing.retain(|decision| !local_rules.contains(decision.origin.rule()));
     let (fleet, heard) = Fleet::start(Settings { journal, ..settings }, &standing)?;
-    core.member = Some(Member { fleet, local_rules });
+    core.member = Some(Member { fleet, local_rules, shares_rules: config.fleet.share_rules });
+    // What an earlier run took, but did not come to.
+    core.take_values();
     Ok(Some(heard))
 }
 
@@ -91,7 +98,7 @@ pub(crate) fn in_words(confirmation: &Confirmation) -> String {
 }
 
 /// Who said so elsewhere, as it is stored and audited.
-fn by(told: &Told) -> String {
+pub(super) fn by(told: &Told) -> String {
     match (told.by.as_str(), told.node.as_str()) {
         ("", "") => "the fleet".to_owned(),
         ("", node) => node.to_owned(),
@@ -99,7 +106,7 @@ fn by(told: &Told) -> String {
     }
 }
 
-fn reason(told: &Told) -> String {
+pub(super) fn reason(told: &Told) -> String {
     if told.node.is_empty() { told.reason.clone() } else { format!("{} (on {})", told.reason, told.node) }
 }
 
@@ -125,6 +132,24 @@ impl Member {
 }
 
 impl Core {
+    /// Tells the others which values of rules were set here; the answer waits for them.
+    pub(super) fn tell_values(&mut self, settings: &[(String, Option<String>)], by: &str, reason: &str) {
+        let Some(member) = self.member.as_ref().filter(|member| member.shares_rules) else { return };
+        for (key, value) in settings {
+            let wish = Wish { by, reason };
+            self.ticket = member.fleet.value(&format!("{RULE_VALUE}{key}"), value.as_deref(), wish);
+        }
+    }
+
+    /// Has the rules agree with the values that were set on any node.
+    pub(crate) fn take_values(&mut self) {
+        let Some(member) = self.member.clone().filter(|member| member.shares_rules) else { return };
+        let of_rule = |(name, value, told): (String, Option<String>, Told)| {
+            Some((name.strip_prefix(RULE_VALUE)?.to_owned(), value, told))
+        };
+        self.put_shared(member.fleet.values().into_iter().filter_map(of_rule).collect());
+    }
+
     /// Tells the others of a failure that counted here.
     pub(crate) fn tell_failure(&self, event: &Event<'_>) {
         let Some(member) = &self.member else { return };
@@ -150,8 +175,13 @@ impl Core {
     pub(crate) fn take_from_fleet(&mut self) {
         let Some(member) = self.member.clone() else { return };
         self.is_foreign = true;
+        let mut has_values = false;
         for change in member.fleet.take() {
+            has_values |= matches!(change, Change::Value { .. });
             self.take_change(change);
+        }
+        if has_values {
+            self.take_values();
         }
         self.is_foreign = false;
     }

@@ -261,9 +261,9 @@ impl Daemon {
     /// Carries out what other nodes decided, and says so once the kernel has it.
     async fn follow(&mut self) {
         self.core.take_from_fleet();
-        self.core.commit();
+        let is_durable = self.core.commit();
         self.core.kernel.sync().await;
-        if let Some(member) = &self.core.member {
+        if let Some(member) = self.core.member.as_ref().filter(|_| is_durable) {
             member.fleet.carried_out();
         }
     }
@@ -373,6 +373,8 @@ impl Daemon {
         }
         let sources = config.sources.clone();
         let needs_restart = self.core.reconfigure(config)?;
+        // What did not fit the file as it was may fit it now.
+        self.core.take_values();
         self.sources.set(&sources, &self.core.store);
         self.core.audit("configuration", "reload", &path.display().to_string(), "");
         self.core.commit();

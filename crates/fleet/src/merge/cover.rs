@@ -63,7 +63,7 @@ impl Merge {
     }
 
     /// Whether a fact is not that of a limited node.
-    fn is_heard(&self, key: &str) -> bool {
+    pub(super) fn is_heard(&self, key: &str) -> bool {
         self.facts.get(key).is_some_and(|fact| fact.node == self.name || !self.trust.limited.contains(&fact.node))
     }
 

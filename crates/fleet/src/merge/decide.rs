@@ -114,9 +114,9 @@ impl Merge {
         self.act(matter, seen, now.after(RETENTION), wish, now)
     }
 
-    /// Takes a value that all nodes should have. Returns the key of the fact.
-    pub fn value(&mut self, name: &str, value: &str, wish: Wish<'_>, now: Time) -> String {
-        let matter = Matter::Value { name: name.to_owned(), value: value.to_owned() };
+    /// Takes a value that all nodes should have, or that it is taken back. Returns the key of the fact.
+    pub fn value(&mut self, name: &str, value: Option<&str>, wish: Wish<'_>, now: Time) -> String {
+        let matter = Matter::Value { name: name.to_owned(), value: value.map(str::to_owned) };
         let seen = self.stamp_of(&format!("v:{name}"));
         self.act(matter, seen, FOREVER, wish, now)
     }

@@ -4,7 +4,7 @@ use fairban_types::{Code, Decision, Subject, Time};
 use ipnet::IpNet;
 
 use super::{Applied, Merge};
-use crate::fact::Matter;
+use crate::fact::{Fact, Matter};
 use crate::merge::cover::wins;
 use crate::stamp::{Rank, Stamp};
 
@@ -52,12 +52,10 @@ pub enum Change {
         /// By whom, why, and on which node.
         by: Told,
     },
-    /// Take over a value.
+    /// A value is another now: [`Merge::values`] has all of them.
     Value {
         /// Its name.
         name: String,
-        /// The value.
-        value: String,
     },
 }
 
@@ -70,6 +68,12 @@ pub struct Told {
     pub by: String,
     /// The reason.
     pub reason: String,
+}
+
+impl Told {
+    fn of(fact: &Fact) -> Told {
+        Told { node: fact.node.clone(), by: fact.by.clone(), reason: fact.reason.clone() }
+    }
 }
 
 impl Merge {
@@ -95,7 +99,7 @@ impl Merge {
         if fact.node != self.name && self.trust.limited.contains(&fact.node) {
             return;
         }
-        let by = Told { node: fact.node.clone(), by: fact.by.clone(), reason: fact.reason.clone() };
+        let by = Told::of(fact);
         match fact.matter.clone() {
             Matter::Release(subject) => {
                 let stamp = fact.rank.stamp;
@@ -114,7 +118,7 @@ impl Merge {
                 }
                 changes.push(Change::Never { net, listed, until, by });
             }
-            Matter::Value { name, value } => changes.push(Change::Value { name, value }),
+            Matter::Value { name, .. } => changes.push(Change::Value { name }),
             Matter::Block(_) | Matter::Accept { .. } => {}
         }
     }
@@ -163,6 +167,17 @@ impl Merge {
             }
             (None, None) => {}
         }
+    }
+
+    /// The values that all nodes should have, by name; `None`: one that was taken back.
+    pub fn values(&self) -> Vec<(String, Option<String>, Told)> {
+        let all = self.facts.range("v:".to_owned().."v;".to_owned());
+        let heard = all.filter(|(key, _)| self.is_heard(key));
+        let value = |(_, fact): (&String, &Fact)| match &fact.matter {
+            Matter::Value { name, value } => Some((name.clone(), value.clone(), Told::of(fact))),
+            _ => None,
+        };
+        heard.filter_map(value).collect()
     }
 
     /// The rank of what is in force here of a subject.

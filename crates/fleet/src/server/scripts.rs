@@ -25,7 +25,8 @@ return id
 ";
 
 /// Notes that a node is there; forgets facts that have ended, and those that end first where there are too many. Answers
-/// with the time, the birth mark of the data, the last place of the stream, and all nodes.
+/// with the time, the birth mark of the data, the last place of the stream, all nodes, and how many facts there are. Where
+/// the server has evicted a part, the rest is thrown away under another birth mark, so that all nodes tell it again.
 ///
 /// KEYS nodes, birth, stream, facts, ranks, ends, places; ARGV node, its state, a birth mark, expiry in ms, facts kept,
 /// age in ms at which a silent node is forgotten.
@@ -33,6 +34,10 @@ const BEAT: &str = r"
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f', now) .. ' ' .. ARGV[2])
+local ranks = redis.call('HLEN', KEYS[5])
+if redis.call('HLEN', KEYS[4]) ~= ranks or redis.call('ZCARD', KEYS[6]) ~= ranks then
+  redis.call('DEL', KEYS[2], KEYS[4], KEYS[5], KEYS[6])
+end
 if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SET', KEYS[2], ARGV[3]) end
 for i = 1, 7 do redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
 local gone = redis.call('ZRANGEBYSCORE', KEYS[6], '-inf', string.format('%.0f', now), 'LIMIT', 0, 200)
@@ -53,7 +58,7 @@ for i = 2, #nodes, 2 do
     redis.call('HDEL', KEYS[7], nodes[i - 1])
   end
 end
-return {string.format('%.0f', now), redis.call('GET', KEYS[2]), place, nodes}
+return {string.format('%.0f', now), redis.call('GET', KEYS[2]), place, nodes, redis.call('HLEN', KEYS[5])}
 ";
 
 /// Counts a failure once, whoever tells it and however often; answers with the count, what other nodes told since, and,

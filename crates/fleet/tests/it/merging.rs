@@ -245,6 +245,30 @@ fn a_limited_node_decides_for_itself_only() {
 }
 
 #[test]
+fn the_newer_value_wins_and_one_that_is_taken_back_stays_so() {
+    let (mut one, mut other) = (node("mx1"), node("mx2"));
+    let set = |merge: &mut Merge, value, secs| {
+        let key = merge.value("rule:login", value, BY, at(secs));
+        told(merge, &key)
+    };
+    let facts = [set(&mut one, Some("150"), 0), set(&mut other, Some("200"), 1), set(&mut one, None, 2)];
+    let values = |merge: &Merge| merge.values().into_iter().map(|(_, value, _)| value).collect::<Vec<_>>();
+    every_order(&facts[..2], |mut merge| {
+        assert_eq!(values(&merge), [Some("200".to_owned())]);
+        assert!(merge.take(at(3)).contains(&Change::Value { name: "rule:login".to_owned() }));
+    });
+    every_order(&facts, |merge| assert_eq!(values(&merge), [None]));
+    // Who knows of a value sets the newer one, though their clock be behind.
+    other.absorb(facts[2].clone(), at(0));
+    let latest = set(&mut other, Some("300"), -5);
+    every_order(&[facts[2].clone(), latest.clone()], |merge| assert_eq!(values(&merge), [Some("300".to_owned())]));
+    // A limited node sets its own only.
+    let mut merge = Merge::new("mx3", Trust { limited: ["mx2".to_owned()].into(), ..Trust::default() });
+    merge.absorb(latest, at(0));
+    assert_eq!((merge.values(), merge.take(at(0))), (vec![], vec![]));
+}
+
+#[test]
 fn an_old_release_that_comes_late_spares_what_is_newer() {
     let (mut one, mut other) = (node("mx1"), node("mx2"));
     let release = one.released(&"192.0.2.0/24".parse().unwrap(), BY, at(0));

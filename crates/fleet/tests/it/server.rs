@@ -55,6 +55,13 @@ impl Server {
         assert!(saved.status.success());
     }
 
+    /// Asks it by hand.
+    pub(crate) fn ask(&self, words: &[&str]) -> String {
+        let answer = Command::new("redis-cli").args(["--raw", "-s", &self.socket()]).args(words).output().unwrap();
+        assert!(answer.status.success());
+        String::from_utf8_lossy(&answer.stdout).trim().to_owned()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         let id = self.child.as_ref().unwrap().id();
         kill(Pid::from_raw(i32::try_from(id).unwrap()), signal).unwrap();

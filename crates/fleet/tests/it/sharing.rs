@@ -346,3 +346,59 @@ async fn eviction_is_said_and_survived() {
     let node = Node::join(&server, "mx1").await;
     assert!(node.fleet.status().warnings.iter().any(|said| said.contains("noeviction")));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_server_evicts_is_told_again_at_once() {
+    let Some(server) = Server::start(&[]) else { return };
+    let (mut one, mut two) = (Node::join(&server, "mx1").await, Node::join(&server, "mx2").await);
+    one.block("192.0.2.7", 1);
+    two.block("192.0.2.8", 2);
+    let both = ["192.0.2.7", "192.0.2.8"];
+    one.until_standing(&both).await;
+    two.until_standing(&both).await;
+    let key = |name: &str| format!("fairban:{{all}}:{name}");
+    for evicted in [vec!["ranks"], vec!["facts"], vec!["ends"], vec!["birth"], vec!["facts", "ranks", "ends"]] {
+        let keys: Vec<String> = evicted.iter().map(|name| key(name)).collect();
+        let words: Vec<&str> = ["DEL"].into_iter().chain(keys.iter().map(String::as_str)).collect();
+        server.ask(&words);
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        let has = |command: &str, name: &str| server.ask(&[command, &key(name)]) == "2";
+        while !(has("HLEN", "ranks") && has("HLEN", "facts") && has("ZCARD", "ends")) {
+            assert!(std::time::Instant::now() < deadline, "{evicted:?} does not come back");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    let mut fresh = Node::join(&server, "mx3").await;
+    fresh.until_standing(&both).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_but_not_carried_out_comes_again_after_a_crash() {
+    let Some(server) = Server::start(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        Settings { journal: Some(folder.path().join("fleet.journal")), ..Settings::new(&server.url(), "mx1") };
+    let one = Node::with(settings.clone());
+    one.until(State::Connected).await;
+    let two = Node::join(&server, "mx2").await;
+    let listed = "192.0.2.0/24".parse().unwrap();
+    two.fleet.never(listed, true, None, BY);
+    let is_listed = |change: &Change| matches!(change, Change::Never { net, listed: true, .. } if *net == listed);
+    let taken = async |node: &Node| {
+        while !node.fleet.take().iter().any(is_listed) {
+            node.fleet.changed().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), taken(&one)).await.expect("the entry comes");
+    // It ends here, before the store has it.
+    one.fleet.stop().await;
+    drop(one);
+    let one = Node::with(settings.clone());
+    tokio::time::timeout(Duration::from_secs(20), taken(&one)).await.expect("the entry comes again");
+    one.fleet.carried_out();
+    one.fleet.stop().await;
+    drop(one);
+    let one = Node::with(settings);
+    one.until(State::Connected).await;
+    assert!(!one.fleet.take().iter().any(is_listed), "what was carried out comes no more");
+}

@@ -177,7 +177,8 @@ impl World {
                 23..=29 => self.release(node),
                 30..=33 => self.let_out(node),
                 34..=37 => self.never(node),
-                38..=57 => self.send(node),
+                38..=39 => self.value(node),
+                40..=57 => self.send(node),
                 58..=79 => self.receive(node),
                 80..=83 => self.cut(node),
                 84..=87 => self.connect(node),
@@ -277,6 +278,16 @@ impl World {
         let key = node.merge.never(net, listed, None, BY, now);
         self.note(index, &key, false);
         self.nodes[index].carry_out(self.time);
+    }
+
+    fn value(&mut self, index: usize) {
+        self.codes += 1;
+        let (name, value) = (["one", "two"][self.chance.random_range(0..2)], self.codes.to_string());
+        let value = self.chance.random_bool(0.8).then_some(value.as_str());
+        let node = &mut self.nodes[index];
+        let now = node.now(self.time);
+        let key = node.merge.value(name, value, BY, now);
+        self.note(index, &key, false);
     }
 
     /// Some of what the server lacks goes on its way; it may be lost, doubled, and overtaken.
@@ -410,6 +421,9 @@ impl World {
             if node.never != first.never {
                 return Err(format!("{name} spares {:?}, mx0 {:?}", node.never, first.never));
             }
+            if node.merge.values() != first.merge.values() {
+                return Err(format!("{name} has other values than mx0"));
+            }
             let wanted = node.merge.in_force(node.now(self.time)).into_iter();
             let wanted: BTreeMap<Subject, (Code, Vec<IpNet>)> =
                 wanted.map(|found| (found.decision.subject.clone(), (found.decision.code, found.holes))).collect();
@@ -423,6 +437,7 @@ impl World {
         for standing in &first.standing {
             self.check_standing(standing.0, standing.1)?;
         }
+        self.check_values()?;
         self.history.iter().try_for_each(|decided| self.check_kept(decided))
     }
 
@@ -463,6 +478,26 @@ impl World {
             true => Err(format!("{subject} lacks a hole for what was released after it began")),
             false => Ok(()),
         }
+    }
+
+    /// Where one value was set later than all others by more than clocks differ, it is the one.
+    fn check_values(&self) -> Result<(), String> {
+        for (name, value, _) in self.nodes[0].merge.values() {
+            let set = self.history.iter().filter_map(|decided| match &decided.fact.matter {
+                Matter::Value { name: other, value } if *other == name => Some((decided.time, value)),
+                _ => None,
+            });
+            let mut set: Vec<_> = set.collect();
+            set.sort_by_key(|(time, _)| *time);
+            let is_clear = |set: &[(i64, &Option<String>)]| match set {
+                [.., (before, _), (last, _)] => last - before > SKEW,
+                _ => true,
+            };
+            if is_clear(&set) && set.last().is_none_or(|(_, last)| **last != value) {
+                return Err(format!("{name} is {value:?} after {set:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// A block that no release and no newer block speaks against stands.
