@@ -38,7 +38,8 @@ impl Engine {
             let count = known.count.max(decision.offence);
             self.offences.set(key, Offence { count, last: known.last.max(decision.time) });
         }
-        self.recall_decision(&decision);
+        // Without its time, which is by another machine's clock: this one's must not jump ahead.
+        self.follow_from(&decision);
         self.hold(&decision);
         out.push(decision);
         true

@@ -58,6 +58,11 @@ impl Engine {
     /// release forgets.
     pub fn recall_decision(&mut self, decision: &Decision) {
         self.now = self.now.max(decision.time);
+        self.follow_from(decision);
+    }
+
+    /// What a decision has done to the windows of its subject.
+    pub(crate) fn follow_from(&mut self, decision: &Decision) {
         let home = |net: &IpNet| hash::subject_bits(net.addr(), self.rules.policy.address);
         let key = match &decision.subject {
             Subject::Network(net) => home(net),

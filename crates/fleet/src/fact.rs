@@ -81,5 +81,15 @@ impl Fact {
     }
 }
 
-/// The latest moment that there is: for what is forgotten by nobody.
-pub const FOREVER: Time = Time::from_millis(253_402_300_799_000);
+/// Later than anything: for what is forgotten by nobody. It can be written and read as a time, which end a day later.
+pub const FOREVER: Time = Time::from_millis(253_402_128_000_000);
+
+#[cfg(test)]
+mod tests {
+    use super::FOREVER;
+
+    #[test]
+    fn what_is_forgotten_by_nobody_can_be_written_down() {
+        assert_eq!(FOREVER.to_string().parse::<fairban_types::Time>().ok(), Some(FOREVER));
+    }
+}

@@ -300,9 +300,10 @@ impl Fleet {
         lock(&self.shared.merge).node_of(code, subject).map(str::to_owned)
     }
 
-    /// When an address or account was last released, as far as is known.
+    /// When an address or account was last released, as far as is known, by this machine's clock.
     pub fn released_at(&self, subject: &Subject) -> Option<Time> {
-        lock(&self.shared.merge).released_at(subject)
+        let at = lock(&self.shared.merge).released_at(subject)?;
+        Some(self.shared.shifted(at, -1))
     }
 
     /// Waits until what was told is durable here and every node that is there has carried it out, but no longer than

@@ -56,10 +56,12 @@ impl Valkey {
         let mut valkey = Valkey { kind, servers: Vec::new(), dir: tempfile::tempdir()?, backbone: Backbone::new()? };
         let more = match kind {
             Kind::One => vec![Vec::new()],
-            Kind::Cluster => vec![words("--cluster-enabled yes"); 3],
+            // Who connects is known by the address that they come from.
+            Kind::Cluster => {
+                SHARED.map(|own| words(&format!("--cluster-enabled yes --cluster-announce-ip {own}"))).to_vec()
+            }
             Kind::Watched => {
-                let (master, replica) = (SHARED[0], SHARED[1]);
-                vec![Vec::new(), words(&format!("--replicaof {master} {PORT} --bind-source-addr {replica}"))]
+                vec![Vec::new(), words(&format!("--replicaof {} {PORT}", SHARED[0]))]
             }
             Kind::Secured => vec![valkey.secrets()?],
         };
@@ -82,7 +84,8 @@ impl Valkey {
         fs::create_dir(&dir)?;
         let ports = if self.kind == Kind::Secured { "--port 0 --tls-port 6379" } else { "--port 6379" };
         let mut arguments = words(ports);
-        arguments.extend(["--bind", host, "--dir", &dir.display().to_string(), "--save", ""].map(str::to_owned));
+        let dir = dir.display().to_string();
+        arguments.extend(["--bind", host, "--bind-source-addr", host, "--dir", &dir, "--save", ""].map(str::to_owned));
         arguments.extend(words("--protected-mode no --appendonly no --repl-diskless-sync-delay 0"));
         arguments.extend(more);
         let address = SocketAddr::new(host.parse()?, PORT);

@@ -89,7 +89,8 @@ pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn start_log(quiet: bool) {
-    let default = if quiet { "warn" } else { "info" };
+    // The fleet says once, in words of its own, what its client of Valkey says ten times a second.
+    let default = if quiet { "warn,redis=error" } else { "info,redis=error" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("FAIRBAN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal() && crate::terminal::allows_colours();

@@ -175,11 +175,11 @@ impl Merge {
         known
     }
 
-    /// When an address, or an account, was last released, by the clock of who did.
+    /// When an address, or an account, was last released, by the fleet's clock.
     pub fn released_at(&self, subject: &Subject) -> Option<Time> {
-        let facts =
-            self.releases_over(subject).into_iter().filter_map(|key| self.facts.get(&key).map(|fact| fact.time));
-        facts.max()
+        let keys = self.releases_over(subject).into_iter().filter(|key| self.is_heard(key));
+        let stamps = keys.filter_map(|key| self.facts.get(&key).map(|fact| fact.rank.stamp.millis));
+        stamps.max().map(|millis| Time::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
     }
 }
 

@@ -41,9 +41,10 @@ impl Merge {
         }
         let seen = before.map(|(_, fact)| fact.rank.stamp.max(fact.rank.born)).unwrap_or_default();
         let stamp = Stamp::next(millis(now), seen, self.number);
-        // Who prolongs a block does not begin it.
+        // Who prolongs a block does not begin it. Two blocks have the same reference if the clock stood still between them.
+        let goes_on = self.applied.get(&subject).is_some_and(|applied| applied.code == decision.code);
         let (born, node, knows) = match before {
-            Some((known, fact)) if known.code == decision.code => {
+            Some((known, fact)) if goes_on && known.code == decision.code => {
                 (fact.rank.born, fact.node.clone(), fact.knows.clone())
             }
             _ => (stamp, self.name.clone(), self.known_releases(&subject, stamp)),

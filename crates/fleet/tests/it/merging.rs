@@ -113,6 +113,19 @@ fn a_prolonged_block_is_no_newer() {
 }
 
 #[test]
+fn a_block_after_its_release_is_a_new_one_though_the_clock_stood_still() {
+    let (mut one, mut other) = (node("mx1"), node("mx2"));
+    let first = one.decided(&block("192.0.2.7", 1, at(0), None), at(0)).unwrap();
+    other.absorb(told(&one, &first), at(0));
+    other.take(at(0));
+    let released = other.released(&"192.0.2.7".parse().unwrap(), BY, at(0));
+    // References are computed of subject, rule and time.
+    let again = other.decided(&block("192.0.2.7", 1, at(0), None), at(0)).unwrap();
+    let facts = [told(&one, &first), told(&other, &released), told(&other, &again)];
+    every_order(&facts, |merge| assert_eq!(blocks(&merge, at(2)), ["192.0.2.7"]));
+}
+
+#[test]
 fn a_much_later_block_stands_though_it_did_not_know_of_the_release() {
     let (mut one, mut other) = (node("mx1"), node("mx2"));
     let released = other.released(&"192.0.2.7".parse().unwrap(), BY, at(0));

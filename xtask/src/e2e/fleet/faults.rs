@@ -195,15 +195,15 @@ fn clocks(program: &Path) -> Result<()> {
     with_nodes(program, Kind::One, wanted, |valkey, nodes| {
         let (fast, slow) = (0, 2);
         // Known of, each decision wins over the one before, whoever's clock is ahead.
-        for (node, is_block) in [(fast, true), (slow, false), (slow, true), (fast, false), (fast, true), (slow, false)]
-        {
+        let steps = [(fast, true), (slow, false), (slow, true), (fast, false), (fast, true), (slow, false)];
+        for (number, (node, is_block)) in steps.into_iter().enumerate() {
+            let left: &[&str] = if is_block { &["192.0.2.1"] } else { &[] };
             if is_block {
                 block(&nodes[node], "192.0.2.1")?;
-                until_agreed(valkey, &all(nodes), &["192.0.2.1"])?;
             } else {
                 release(&nodes[node], "192.0.2.1")?;
-                until_agreed(valkey, &all(nodes), &[])?;
             }
+            until_agreed(valkey, &all(nodes), left).with_context(|| format!("after decision {number}"))?;
         }
         // Not known of, the release wins, though by their own clocks it is the older one.
         cut_off(&nodes[slow].net, true)?;
