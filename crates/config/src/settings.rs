@@ -235,6 +235,47 @@ pub struct Web {
     pub time_zone: Option<String>,
     /// Whether metrics are told to whoever asks.
     pub metrics_open: bool,
+    /// Whether a password alone is not enough.
+    pub second_factor: SecondFactor,
+    /// An OpenID provider at which administrators may sign in.
+    pub openid: WebOpenId,
+}
+
+/// Whether administrators need more than a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SecondFactor {
+    /// Who wants one has one.
+    #[default]
+    Optional,
+    /// Who has none sets one up before anything else.
+    Required,
+}
+
+/// An OpenID provider. Without an issuer there is none.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct WebOpenId {
+    /// Its issuer, as it calls itself.
+    pub issuer: Option<String>,
+    /// What we are called there.
+    pub client_id: Option<String>,
+    /// A file with our secret there.
+    pub client_secret_file: Option<PathBuf>,
+    /// What the button calls it.
+    pub name: String,
+    /// What is asked for beside `openid`.
+    pub scopes: Vec<String>,
+    /// The claim with somebody's groups.
+    pub claim: String,
+    /// The groups of administrators,
+    pub administrators: Vec<String>,
+    /// of support,
+    pub support: Vec<String>,
+    /// of domain administrators, and
+    pub domain_administrators: Vec<String>,
+    /// of those who only look.
+    pub read_only: Vec<String>,
+    /// The claim with the domains of a domain administrator.
+    pub domains_claim: String,
 }
 
 /// The self-service portal.

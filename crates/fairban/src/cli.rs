@@ -440,7 +440,22 @@ pub(crate) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Take a user away.
+    /// Give a user another role. They have to sign in again.
+    Role {
+        /// The user.
+        name: String,
+        /// What they may do from now on: administrator, support, domain-administrator or read-only.
+        role: String,
+        /// A domain of a domain administrator; may be given again.
+        #[arg(long = "domain", value_name = "DOMAIN")]
+        domains: Vec<String>,
+    },
+    /// End all sessions of a user.
+    SignOut {
+        /// The user.
+        name: String,
+    },
+    /// Take a user away, with their sessions and the tokens that they made.
     Remove {
         /// The user.
         name: String,

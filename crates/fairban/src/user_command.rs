@@ -67,6 +67,10 @@ pub(crate) fn run(command: UserCommand, socket: Option<PathBuf>) -> anyhow::Resu
             let users = ask(&socket, AccessWish::Users)?;
             list(&users, &["name", "role", "domains", "signed_in"], json)
         }
+        UserCommand::Role { name, role, domains } => {
+            list(&ask(&socket, AccessWish::SetRole { name, role, domains })?, &["message"], false)
+        }
+        UserCommand::SignOut { name } => list(&ask(&socket, AccessWish::SignOut { name })?, &["message"], false),
         UserCommand::Remove { name } => list(&ask(&socket, AccessWish::RemoveUser { name })?, &["message"], false),
     }
 }

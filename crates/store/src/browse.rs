@@ -53,7 +53,8 @@ pub struct BlockBrowse {
     pub net: Option<IpNet>,
     /// With this in the name of the account or sender.
     pub text: Option<String>,
-    /// Of accounts or senders in these domains.
+    /// Of accounts or senders in these domains; and of networks, if such an account may be part of the evidence: the text of
+    /// it names the domain, and the caller has to look whether as that of an account.
     pub domains: Option<Vec<String>>,
     /// The order.
     pub sort: BlockSort,
@@ -101,6 +102,11 @@ impl Where {
 
 /// The account's or sender's name in a subject's bytes: after the letter, and in a pair after the network.
 const NAME: &str = "lower(CAST(substr(b.subject, CASE substr(b.subject, 1, 1) WHEN x'34' THEN 7 WHEN x'36' THEN 19 ELSE 2 END) AS TEXT))";
+
+/// Whether the evidence of a block has this in its text. What prolongs a block may come without evidence of its own, so that
+/// all that was decided under its reference is looked at.
+const PROVED: &str = "EXISTS (SELECT 1 FROM decisions o JOIN evidence e ON e.decision = o.id WHERE o.code = b.code AND \
+                      o.subject = b.subject AND instr(lower(e.events), ?) > 0)";
 
 impl BlockSort {
     /// What is sorted by. Never NULL, so that pages can go on from it.
@@ -229,11 +235,15 @@ impl Reader {
             wheres.add(format!("b.id IN ({})", ids.join(",")), []);
         }
         if let Some(domains) = &browse.domains {
-            let one = format!("{NAME} LIKE ? ESCAPE '\\'");
-            let any: Vec<&str> = domains.iter().map(|_| one.as_str()).collect();
-            let any = if any.is_empty() { "0".to_owned() } else { any.join(" OR ") };
-            let like = |domain: &String| format!("%@{}", unlike(domain)).into();
-            wheres.add(format!("substr(b.subject, 1, 1) <> x'6e' AND ({any})"), domains.iter().map(like));
+            let any =
+                |one: &str| if domains.is_empty() { "0".to_owned() } else { vec![one; domains.len()].join(" OR ") };
+            let (named, proved) = (any(&format!("{NAME} LIKE ? ESCAPE '\\'")), any(PROVED));
+            let like = domains.iter().map(|domain| format!("%@{}", unlike(domain)).into());
+            let quoted = domains.iter().map(|domain| format!("@{}\"", domain.to_lowercase()).into());
+            wheres.add(
+                format!("CASE substr(b.subject, 1, 1) WHEN x'6e' THEN ({proved}) ELSE ({named}) END"),
+                quoted.chain(like),
+            );
         }
         Ok(wheres)
     }
@@ -255,7 +265,7 @@ fn joined(browse: &BlockBrowse) -> &'static str {
 mod tests {
     use std::time::Duration;
 
-    use fairban_types::{Action, Code, Decision, Effect, Origin};
+    use fairban_types::{Action, Code, Decision, Effect, Event, EventKind, Evidence, Origin, Service};
 
     use super::*;
     use crate::{Batch, Store};
@@ -328,6 +338,25 @@ mod tests {
                 assert_eq!(whole.len(), 43, "send blocks are elsewhere");
             }
         }
+    }
+
+    #[test]
+    fn networks_are_found_by_the_accounts_of_their_evidence() {
+        let mut store = store();
+        let mut batch = Batch::default();
+        for (number, account) in [(50, "carol@Example.test"), (51, "bob@other.test"), (52, "example.test")] {
+            let mut decision = block(number, &format!("198.51.100.{number}"));
+            let event = Event::new(EventKind::LoginFailed, NOW, [198, 51, 100, 1].into(), Service::Imap);
+            decision.events = vec![Evidence::from(event.account(account.to_owned()))];
+            batch.decision(decision.clone());
+            // Prolonged, without evidence of its own.
+            batch.decision(Decision { events: Vec::new(), until: None, ..decision });
+        }
+        store.commit(&batch).unwrap();
+        let own = BlockBrowse { domains: Some(vec!["example.test".to_owned()]), ..BlockBrowse::default() };
+        assert_eq!(found(&store, &own), [50, 40]);
+        let networks = BlockBrowse { kind: BlockKind::Network, ..own };
+        assert_eq!(found(&store, &networks), [50]);
     }
 
     #[test]

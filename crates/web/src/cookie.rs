@@ -42,6 +42,12 @@ impl Jar {
         self.set_for(name, value, None)
     }
 
+    /// Sets a cookie that comes along when another site sends somebody back here.
+    pub(crate) fn set_for_return(self, name: &str, value: Option<&str>) -> Option<HeaderValue> {
+        let set = self.set_for(name, value, None)?;
+        HeaderValue::from_str(&set.to_str().ok()?.replace("SameSite=Strict", "SameSite=Lax")).ok()
+    }
+
     /// Sets a cookie that is kept for so many seconds.
     pub(crate) fn set_for(self, name: &str, value: Option<&str>, seconds: Option<u64>) -> Option<HeaderValue> {
         let name = self.name(name);

@@ -14,6 +14,7 @@ mod bucket;
 mod clock;
 mod cookie;
 mod error;
+mod fetch;
 mod form;
 mod language;
 mod listen;

@@ -54,10 +54,16 @@ pub(crate) fn client(authorities: Option<&Path>) -> Result<Arc<ClientConfig>, We
     if added == 0 {
         return Err(wrong("there is no certificate authority in it that could be believed".into()));
     }
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| wrong(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    believing(roots).map_err(wrong)
+}
+
+fn believing(roots: RootCertStore) -> Result<Arc<ClientConfig>, String> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions();
+    let config = builder.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// Believes nobody.
+pub(crate) fn client_of_nobody() -> Result<Arc<ClientConfig>, WebError> {
+    believing(RootCertStore::empty()).map_err(|wrong| WebError::Setting { key: "web.openid.issuer", wrong })
 }

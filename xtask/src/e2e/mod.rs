@@ -1,5 +1,6 @@
 //! End to end: the real program beside a real mail server, with real clients, in namespaces of its own per test.
 
+mod admin;
 mod asked;
 mod crash;
 mod detection;
@@ -98,6 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         outbound::tests(),
         outlived::tests(),
         portal::tests(),
+        admin::tests(),
         programs::tests(),
         reconnecting::tests(),
         fleet::tests(),

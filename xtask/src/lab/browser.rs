@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::net::Net;
-use crate::process::{find, root, run, target};
+use super::net::{Net, SERVER_V4};
+use crate::process::{find, output, root, run, target};
 
 /// What is taken for a browser, the first that is there.
 const BROWSERS: [&str; 2] = ["chromium", "google-chrome"];
@@ -26,6 +26,8 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// A screen on a desk.
+    pub(crate) const DESK: Window = Window { width: 1280, height: 800, ..Window::PHONE };
     /// A phone held upright.
     pub(crate) const PHONE: Window = Window { width: 390, height: 844, dark: false, scripts: true, language: "en" };
 }
@@ -37,6 +39,10 @@ pub(crate) struct Sight {
     pub(crate) text: String,
     /// Whether the page is broader than the window.
     pub(crate) wide: bool,
+    /// What the page's policy refused, and errors of its scripts.
+    pub(crate) complaints: Vec<String>,
+    /// Where it is.
+    pub(crate) url: String,
 }
 
 /// A browser with one page.
@@ -50,6 +56,17 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one among the clients.
     pub(crate) fn start(net: &Net, window: Window) -> Result<Browser> {
+        Browser::start_with(net, window, &[])
+    }
+
+    /// Starts one that finds this host at the mail server, and takes its certificate for a good one.
+    pub(crate) fn start_trusting(net: &Net, window: Window, host: &str, certificate: &Path) -> Result<Browser> {
+        let rules = format!("--host-resolver-rules=MAP {host} {SERVER_V4}");
+        let trusted = format!("--ignore-certificate-errors-spki-list={}", key_of(certificate)?);
+        Browser::start_with(net, window, &[rules, trusted])
+    }
+
+    fn start_with(net: &Net, window: Window, more: &[String]) -> Result<Browser> {
         let folder = driver()?;
         let program = BROWSERS.iter().find_map(|name| find(name));
         let program = program.context("chromium is not installed: run `cargo xtask test`, which installs it")?;
@@ -57,6 +74,7 @@ impl Browser {
             Command::new("node")
                 .arg(folder.join("driver.mjs"))
                 .arg(program)
+                .args(more)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()
@@ -71,9 +89,18 @@ impl Browser {
 
     /// Begins anew, with no cookies.
     pub(crate) fn fresh(&mut self, window: Window) -> Result<()> {
+        self.renew(window, false)
+    }
+
+    /// Goes on in another window: with the cookies that there are, and without a page.
+    pub(crate) fn move_to(&mut self, window: Window) -> Result<()> {
+        self.renew(window, true)
+    }
+
+    fn renew(&mut self, window: Window, keep: bool) -> Result<()> {
         let Window { width, height, dark, scripts, language } = window;
         let order = json!({ "new": {
-            "width": width, "height": height, "dark": dark, "scripts": scripts, "language": language,
+            "width": width, "height": height, "dark": dark, "scripts": scripts, "language": language, "keep": keep,
         } });
         self.order(&order).map(drop)
     }
@@ -103,20 +130,57 @@ impl Browser {
         self.order(&json!({ "click": name })).map(drop)
     }
 
+    /// Chooses an option of the field of this label.
+    pub(crate) fn choose(&mut self, label: &str, option: &str) -> Result<()> {
+        self.order(&json!({ "choose": [label, option] })).map(drop)
+    }
+
+    /// Ticks the box of this label.
+    pub(crate) fn tick(&mut self, label: &str) -> Result<()> {
+        self.order(&json!({ "tick": label })).map(drop)
+    }
+
+    /// Clicks twice on a text in a table.
+    pub(crate) fn double_click(&mut self, text: &str) -> Result<()> {
+        self.order(&json!({ "double": text })).map(drop)
+    }
+
+    /// Waits until the page shows a text.
+    pub(crate) fn wait(&mut self, text: &str) -> Result<()> {
+        self.order(&json!({ "wait": text })).map(drop)
+    }
+
+    /// What an expression comes to in the page.
+    pub(crate) fn run(&mut self, expression: &str) -> Result<Value> {
+        Ok(self.order(&json!({ "run": expression }))?["value"].take())
+    }
+
+    /// Gives its owner a security key that holds passkeys and that they always agree to use.
+    pub(crate) fn have_passkeys(&mut self) -> Result<()> {
+        self.order(&json!({ "passkeys": true })).map(drop)
+    }
+
     /// What is there to see.
     pub(crate) fn see(&mut self) -> Result<Sight> {
         Ok(serde_json::from_value(self.order(&json!({ "see": true }))?)?)
     }
 
-    /// Fails unless the page shows all of it, fits the window, and keeps nobody out. Takes a picture of it.
-    pub(crate) fn expect(&mut self, picture: &str, words: &[&str]) -> Result<String> {
+    /// Fails unless the page shows all of it and fits the window. Takes a picture of it.
+    pub(crate) fn expect_plainly(&mut self, picture: &str, words: &[&str]) -> Result<String> {
         let path = pictures()?.join(format!("{picture}.png"));
         self.order(&json!({ "shot": path })).map(drop)?;
-        let Sight { text, wide } = self.see()?;
+        let Sight { text, wide, complaints, .. } = self.see()?;
         for word in words {
             ensure!(text.contains(word), "'{word}' is not on the page {picture}: {text}");
         }
         ensure!(!wide, "the page {picture} is broader than the window");
+        ensure!(complaints.is_empty(), "the page {picture}: {complaints:#?}");
+        Ok(text)
+    }
+
+    /// The same, and it keeps nobody out.
+    pub(crate) fn expect(&mut self, picture: &str, words: &[&str]) -> Result<String> {
+        let text = self.expect_plainly(picture, words)?;
         let found = self.order(&json!({ "axe": true }))?;
         let violations = found["violations"].as_array().context("axe did not answer")?;
         ensure!(violations.is_empty(), "axe on the page {picture}: {violations:#?}");
@@ -130,6 +194,14 @@ impl Drop for Browser {
         self.orders = None;
         let _ = self.child.wait();
     }
+}
+
+/// The hash of a certificate's key, by which Chromium is told to trust it.
+fn key_of(certificate: &Path) -> Result<String> {
+    let script = "openssl x509 -in \"$0\" -noout -pubkey | openssl pkey -pubin -outform der \
+                  | openssl dgst -sha256 -binary | openssl base64";
+    let hash = output(Command::new("sh").args(["-c", script]).arg(certificate))?;
+    Ok(hash.trim().to_owned())
 }
 
 /// Where pictures of pages go, for people to look at.

@@ -18,6 +18,9 @@ use crate::process::{Daemon, output, target, wait_for};
 
 /// Where the explainer listens.
 pub(crate) const EXPLAINER: u16 = 4626;
+/// The host of the administrator's pages, which have TLS of their own, and their address.
+pub(crate) const WEB_HOST: &str = "fairban.example.test";
+pub(crate) const WEB: &str = "https://fairban.example.test:8625";
 /// Where the portal listens, in the open: the lab has no reverse proxy.
 pub(crate) const PORTAL: &str = "http://10.99.0.1:8626";
 
@@ -38,6 +41,8 @@ pub(crate) struct Setup {
     pub explains: bool,
     /// Whether there is a self-service portal.
     pub portal: bool,
+    /// Whether there are the administrator's pages.
+    pub web: bool,
     /// Whether people are told by mail.
     pub notices: bool,
     /// The profile, if it is not the built-in one.
@@ -80,6 +85,7 @@ impl Default for Setup {
             mta: Mta::Postfix,
             explains: false,
             portal: false,
+            web: false,
             notices: false,
             profile: "fairban",
             digests: true,
@@ -103,6 +109,11 @@ impl Setup {
     /// Counts as most do today, without digests; the blocked are told why, and may let themselves out.
     pub(crate) fn portal() -> Setup {
         Setup { portal: true, notices: true, profile: "autoban", digests: false, ..Setup::explaining() }
+    }
+
+    /// Nobody asks, and there are the administrator's pages.
+    pub(crate) fn web() -> Setup {
+        Setup { web: true, ..Setup::default() }
     }
 
     /// Dovecot and Exim ask.
@@ -188,13 +199,14 @@ file = \"{dir}/{mail}\"
 [enforce]
 mode = \"nftables\"
 reconcile_every = \"10s\"
-{asking}{explain}{portal}{notices}",
+{asking}{explain}{portal}{web}{notices}",
             self.setup.profile,
             self.setup.never,
             mail = mail_log(self.setup.mta),
             asking = fairban_toml(&self.dir, &self.setup),
             explain = if self.setup.explains { explain_toml(&self.dir) } else { String::new() },
             portal = if self.setup.portal { portal_toml(&self.dir) } else { String::new() },
+            web = if self.setup.web { web_toml(&self.dir) } else { String::new() },
             notices = if self.setup.notices { notices_toml(&self.dir) } else { String::new() },
         )
     }
@@ -352,6 +364,19 @@ host = \"10.99.0.1\"
 security = \"tls\"
 name = \"mail.example.test\"
 authority = \"{dir}/cert.pem\"
+"
+    )
+}
+
+fn web_toml(dir: &Path) -> String {
+    let dir = dir.display();
+    format!(
+        "
+[web]
+listen = \"10.99.0.1:8625\"
+url = \"{WEB}\"
+tls_certificate = \"{dir}/cert.pem\"
+tls_key = \"{dir}/key.pem\"
 "
     )
 }

@@ -3,7 +3,7 @@
 use super::{Draft, listen_key};
 use crate::reader::Reader;
 use crate::schema::{Absent, Section};
-use crate::settings::{ForwardHeader, Web};
+use crate::settings::{ForwardHeader, SecondFactor, Web, WebOpenId};
 use crate::takes;
 use crate::tree::Table;
 
@@ -70,6 +70,118 @@ pub(super) fn section() -> Section<Web> {
             "whether `/metrics` is told to whoever can reach it; if not, it takes a token that may read",
             |web, open| web.metrics_open = open,
         )
+        .key(
+            "second_factor",
+            takes::choice(&[("optional", SecondFactor::Optional), ("required", SecondFactor::Required)]),
+            Absent::Is("\"optional\""),
+            "\"required\"",
+            "with `\"required\"` a password alone is not enough: who has neither codes nor a passkey sets one up before \
+             anything else",
+            |web, second_factor| web.second_factor = second_factor,
+        )
+        .table("openid", openid(), |web| &mut web.openid)
+}
+
+fn openid() -> Section<WebOpenId> {
+    let section = Section::new(
+        "[web.openid]",
+        "An OpenID provider at which administrators may sign in. It needs `[web] url`, and sends people back to \
+         `/sign-in/openid/done` there.",
+    );
+    let section = section
+        .key(
+            "issuer",
+            takes::web_url(),
+            Absent::Means("nobody signs in that way"),
+            "\"https://id.example.test/realms/staff\"",
+            "its issuer, exactly as it calls itself",
+            |openid: &mut WebOpenId, issuer| openid.issuer = Some(issuer),
+        )
+        .key(
+            "client_id",
+            takes::text(200),
+            Absent::Means("none; `issuer` needs it"),
+            "\"fairban\"",
+            "what Fairban is called there",
+            |openid, id| openid.client_id = Some(id),
+        )
+        .key(
+            "client_secret_file",
+            takes::path(),
+            Absent::Means("a public client: PKCE alone shows that it is Fairban"),
+            "\"/etc/fairban/openid.secret\"",
+            "a file with Fairban's secret there",
+            |openid, path| openid.client_secret_file = Some(path),
+        )
+        .key(
+            "name",
+            takes::text(60),
+            Absent::Is("\"OpenID Connect\""),
+            "\"Example Staff\"",
+            "what the sign-in page calls it",
+            |openid, name| openid.name = name,
+        )
+        .key(
+            "scopes",
+            takes::list(takes::name(60), 0..=20),
+            Absent::Is("[\"profile\"]"),
+            "[\"profile\", \"groups\"]",
+            "what is asked for beside `openid`",
+            |openid, scopes| openid.scopes = scopes,
+        );
+    openid_roles(section)
+}
+
+/// Who may do what, by what the provider says of them.
+fn openid_roles(section: Section<WebOpenId>) -> Section<WebOpenId> {
+    let groups = || takes::list(takes::text(200), 0..=100);
+    section
+        .key(
+            "claim",
+            takes::text(100),
+            Absent::Is("\"groups\""),
+            "\"realm_access.roles\"",
+            "the claim of the ID token that holds somebody's groups, a text or a list; a dot leads into an object",
+            |openid, claim| openid.claim = claim,
+        )
+        .key(
+            "administrators",
+            groups(),
+            Absent::Is("[]"),
+            "[\"fairban-admins\"]",
+            "groups whose members are administrators; who is in several groups has the role that may most, who is in \
+             none is refused",
+            |openid, groups| openid.administrators = groups,
+        )
+        .key("support", groups(), Absent::Is("[]"), "[\"helpdesk\"]", "groups of support", |openid, groups| {
+            openid.support = groups;
+        })
+        .key(
+            "domain_administrators",
+            groups(),
+            Absent::Is("[]"),
+            "[\"customers\"]",
+            "groups of domain administrators",
+            |openid, groups| openid.domain_administrators = groups,
+        )
+        .key(
+            "read_only",
+            groups(),
+            Absent::Is("[]"),
+            "[\"staff\"]",
+            "groups of those who only look",
+            |openid, groups| {
+                openid.read_only = groups;
+            },
+        )
+        .key(
+            "domains_claim",
+            takes::text(100),
+            Absent::Is("\"domains\""),
+            "\"mail_domains\"",
+            "the claim that holds the domains of a domain administrator",
+            |openid, claim| openid.domains_claim = claim,
+        )
 }
 
 /// What keys of the administration cannot tell alone.
@@ -81,6 +193,12 @@ pub(super) fn check(draft: &Draft, document: &Table, reader: &mut Reader) {
     ] {
         if given && missing {
             super::agree::warn(document, &["web", one], reader, format!("the administration needs {other} as well"));
+        }
+    }
+    let openid = &web.openid;
+    for (missing, needed) in [(openid.client_id.is_none(), "client_id"), (web.url.is_none(), "[web] url")] {
+        if openid.issuer.is_some() && missing {
+            super::agree::warn(document, &["web", "openid", "issuer"], reader, format!("it needs {needed} as well"));
         }
     }
     let Some(listen) = web.listen else { return };

@@ -116,6 +116,8 @@ pub(crate) enum AccessWish {
     Users,
     Link { user: Option<String>, role: String, domains: Vec<String>, seconds: Option<u64> },
     RemoveUser { name: String },
+    SetRole { name: String, role: String, domains: Vec<String> },
+    SignOut { name: String },
     Tokens,
     MakeToken { name: String, scope: String, domains: Vec<String>, seconds: Option<u64> },
     RevokeToken { id: String },

@@ -14,8 +14,6 @@ use fairban_web::admin::view;
 use super::now;
 use crate::control::with_evidence;
 
-/// Blocks of networks whose evidence is looked through for somebody who sees only some domains.
-const SEARCHED_MAX: usize = 500;
 /// Events of an account that its devices are told from.
 const EVENTS_OF_ACCOUNT: usize = 200;
 /// Without a filter that an index helps, events of the last day are looked through.
@@ -101,26 +99,22 @@ pub(super) fn blocks(
     query: &view::BlockQuery,
     sight: &Sight,
 ) -> Result<view::Listing<view::BlockRow>, StoreError> {
-    let asked = browse(query, sight);
-    let Browsed { blocks, next, total } = reader.browse_blocks(&asked)?;
-    let mut rows: Vec<view::BlockRow> = blocks
-        .iter()
-        .filter(|block| sight.is_everything() || sight.subject(&block.decision.subject))
-        .map(row)
-        .collect();
-    let has_networks = matches!(query.kind, view::Kind::Any | view::Kind::Network);
-    let mut more = 0;
-    if !sight.is_everything() && has_networks && query.cursor.is_none() {
-        let networks =
-            BlockBrowse { kind: BlockKind::Network, domains: None, text: None, limit: SEARCHED_MAX, ..asked };
-        for block in reader.browse_blocks(&networks)?.blocks {
-            if sight.decision(&with_evidence(reader, &block)?) {
-                rows.push(row(&block));
-                more += 1;
-            }
+    let Browsed { blocks, next, total } = reader.browse_blocks(&browse(query, sight))?;
+    let mut rows = Vec::with_capacity(blocks.len());
+    for block in &blocks {
+        if is_seen(reader, block, sight)? {
+            rows.push(row(block));
         }
     }
-    Ok(view::Listing { rows, next, total: Some(total + more) })
+    Ok(view::Listing { rows, next, total: Some(total) })
+}
+
+/// The store finds domains in the text of evidence; whether they are those of accounts is seen here.
+fn is_seen(reader: &Reader, block: &Block, sight: &Sight) -> Result<bool, StoreError> {
+    Ok(sight.subject(&block.decision.subject)
+        || !sight.is_everything()
+            && matches!(block.decision.subject, Subject::Network(_))
+            && sight.decision(&with_evidence(reader, block)?))
 }
 
 fn event_filter(query: &view::EventQuery) -> EventFilter {

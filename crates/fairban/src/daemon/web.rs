@@ -1,13 +1,15 @@
 //! The administrator's pages and the API as the configuration describes them, and who may come in.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use fairban_config::{Config, ForwardHeader};
-use fairban_web::access::{AccessError, Grade, LINK_TIME, Registry, Role};
+use fairban_config::{Config, ForwardHeader, SecondFactor, Web};
+use fairban_web::access::{AccessError, Grade, LINK_TIME, OpenIdSettings, Registry, Role};
 use fairban_web::admin::{self, Admin, Settings};
 use fairban_web::{Certificate, Clock, Proxies, Running, WebError};
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::desk::{Office, Safe};
 use super::now;
@@ -54,6 +56,7 @@ fn settings(config: &Config) -> Result<Option<Settings>, WebError> {
         ForwardHeader::Forwarded => fairban_web::ForwardHeader::Forwarded,
     };
     let certificate = web.tls_certificate.clone().zip(web.tls_key.clone());
+    let openid = openid(web)?;
     Ok(Some(Settings {
         listen,
         tls: certificate.map(|(chain, key)| Certificate { chain, key }),
@@ -61,7 +64,38 @@ fn settings(config: &Config) -> Result<Option<Settings>, WebError> {
         proxies: Proxies { trusted: web.trusted_proxies.clone(), header },
         time_zone: web.time_zone.clone(),
         metrics_open: web.metrics_open,
+        second_factor_required: web.second_factor == SecondFactor::Required,
+        openid,
         ..Settings::default()
+    }))
+}
+
+fn openid(web: &Web) -> Result<Option<OpenIdSettings>, WebError> {
+    let openid = &web.openid;
+    let Some(issuer) = openid.issuer.clone() else { return Ok(None) };
+    let client_id = openid.client_id.clone().ok_or_else(|| WebError::Setting {
+        key: "web.openid.client_id",
+        wrong: "it goes with issuer: set both".to_owned(),
+    })?;
+    let secret = |path: &PathBuf| match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Zeroizing::new(Zeroizing::new(text).trim().to_owned())),
+        Err(source) => Err(WebError::File { path: path.clone(), source }),
+    };
+    let groups = [
+        (Grade::Administrator, openid.administrators.clone()),
+        (Grade::Support, openid.support.clone()),
+        (Grade::DomainAdministrator, openid.domain_administrators.clone()),
+        (Grade::ReadOnly, openid.read_only.clone()),
+    ];
+    Ok(Some(OpenIdSettings {
+        name: openid.name.clone(),
+        issuer,
+        client_id,
+        client_secret: openid.client_secret_file.as_ref().map(secret).transpose()?,
+        scopes: openid.scopes.clone(),
+        claim: openid.claim.clone(),
+        groups: groups.into(),
+        domains_claim: openid.domains_claim.clone(),
     }))
 }
 
@@ -105,7 +139,8 @@ async fn carry_out(
             let user = |user: fairban_web::access::User| {
                 json!({
                     "name": user.name, "role": user.role.grade, "domains": user.role.domains,
-                    "second_factor": user.second_factor.is_some(), "made": user.made, "signed_in": user.signed_in,
+                    "second_factor": user.second_factor.is_some(), "passkeys": user.passkeys.len(),
+                    "openid": user.openid, "made": user.made, "signed_in": user.signed_in,
                 })
             };
             registry.users().await?.into_iter().map(user).collect()
@@ -128,8 +163,21 @@ async fn carry_out(
         AccessWish::RemoveUser { name } => {
             registry.remove_user(&name, by).await?;
             vec![
-                json!({ "message": format!("{name} is taken away; a session that is open ends when the daemon restarts") }),
+                json!({ "message": format!("{name} is taken away and signed out, and the tokens that they made are revoked") }),
             ]
+        }
+        AccessWish::SetRole { name, role: text, domains } => {
+            let role = role(&text, domains)?;
+            if role.grade == Grade::Check {
+                return Err(AccessError::No("only a token can be of the role check".to_owned()));
+            }
+            let grade = role.grade.as_str().replace('_', "-");
+            registry.set_role(&name, role, by).await?;
+            vec![json!({ "message": format!("{name} is {grade} now, and has to sign in again") })]
+        }
+        AccessWish::SignOut { name } => {
+            registry.sign_out(&name, by).await?;
+            vec![json!({ "message": format!("{name} is signed out everywhere") })]
         }
         AccessWish::Tokens => {
             let token = |token: fairban_web::access::Token| {

@@ -7,6 +7,8 @@
 mod act;
 mod guesses;
 mod may;
+mod openid;
+mod passkey;
 mod registry;
 mod role;
 mod second_factor;
@@ -18,18 +20,22 @@ mod user;
 mod vault;
 
 pub use act::Act;
+pub use openid::OpenIdSettings;
+pub use passkey::Passkey;
 pub use registry::{AccessError, FIRST_LINK, LINK_TIME, Registry, Told};
 pub use role::{Grade, Role};
 pub use second_factor::code_at;
 pub use session::StayLimits;
 pub use sight::Sight;
 pub use token::{Link, Token};
-pub use user::{Hashing, User};
+pub use user::{Hashing, OpenId, User};
 pub use vault::{Answer, Change, DeskError, Entry, Vault};
 
 pub(crate) use act::NotYours;
 pub(crate) use guesses::Guesses;
 pub(crate) use may::{May, Means, Who};
+pub(crate) use openid::{OpenIdError, Provider};
+pub(crate) use passkey::{Challenges, PASSKEYS_MAX, PasskeyError, Site, new_handle, passkey_name};
 pub(crate) use role::{
     Ask, Block, BlockSending, EditNever, EditRules, Look, LookAround, LookAudit, ManageAccess, Own, Release, Right,
 };

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::role::{Grade, Role};
 use super::token::{self, Link, Token, kept_as};
-use super::user::{self, Hashing, User};
+use super::user::{self, Hashing, OpenId, User};
 use super::vault::{Change, DeskError, Entry, Vault};
 use crate::random;
 
@@ -57,7 +57,12 @@ pub struct Registry {
     hashing: Hashing,
     /// Tokens that were found lately, by what they are kept as. Emptied by every change.
     tokens: Mutex<HashMap<String, Token>>,
+    /// Who ends the sessions of a user who is not what they were.
+    enders: Mutex<Vec<Ender>>,
 }
+
+/// Ends a user's sessions.
+type Ender = Box<dyn Fn(&str) + Send + Sync>;
 
 fn to_text<T: Serialize>(value: &T) -> Result<String, AccessError> {
     serde_json::to_string(value).map_err(|error| no(error.to_string()))
@@ -71,10 +76,18 @@ fn entry(space: &str, key: &str, before: Option<String>, after: Option<String>) 
     Entry { space: space.to_owned(), key: key.to_owned(), before, after }
 }
 
+/// A detail for the audit, with how many tokens go as well.
+fn with_tokens(detail: &str, tokens: usize) -> String {
+    match tokens {
+        0 => detail.to_owned(),
+        one => format!("{detail}, with {one} tokens that they made").trim_start_matches(", ").to_owned(),
+    }
+}
+
 impl Registry {
     /// Users, tokens and links as a vault keeps them.
     pub fn new(vault: Arc<dyn Vault>, hashing: Hashing) -> Self {
-        Registry { vault, hashing, tokens: Mutex::default() }
+        Registry { vault, hashing, tokens: Mutex::default(), enders: Mutex::default() }
     }
 
     pub(crate) fn hashing(&self) -> &Hashing {
@@ -103,6 +116,27 @@ impl Registry {
         if done { Ok(()) } else { Err(no("somebody else changed it at the same moment: look again, and try again")) }
     }
 
+    /// Whom to tell whose sessions have to end, at once.
+    pub(crate) fn on_end(&self, end: impl Fn(&str) + Send + Sync + 'static) {
+        self.enders.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(end));
+    }
+
+    /// Ends all sessions of a user, and notes who asked for it.
+    ///
+    /// # Errors
+    /// There is no such user.
+    pub async fn sign_out(&self, name: &str, by: &str) -> Result<(), AccessError> {
+        self.edit(name, Some("user_sign_out"), "", by, |_| ()).await?;
+        self.end_sessions(name);
+        Ok(())
+    }
+
+    fn end_sessions(&self, name: &str) {
+        for end in self.enders.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            end(name);
+        }
+    }
+
     /// All users, in order of name.
     ///
     /// # Errors
@@ -114,6 +148,57 @@ impl Registry {
     /// The user of this name.
     pub(crate) async fn user(&self, name: &str) -> Result<Option<User>, AccessError> {
         Ok(self.one(USER, name).await?.map(|(user, _)| user))
+    }
+
+    /// The user whom authenticators know by this.
+    pub(crate) async fn user_of_handle(&self, handle: &str) -> Result<Option<User>, AccessError> {
+        Ok(self.users().await?.into_iter().find(|user| user.handle.as_deref() == Some(handle)))
+    }
+
+    /// The user for whom a provider vouches: made when they come for the first time, and of the role that the provider
+    /// gives them each time. A local user of the same name is another person.
+    pub(crate) async fn vouched_for(
+        &self,
+        openid: OpenId,
+        wished: &str,
+        role: Role,
+        now: Time,
+    ) -> Result<User, AccessError> {
+        let users = self.users().await?;
+        if let Some(user) = users.iter().find(|user| user.openid.as_ref() == Some(&openid)) {
+            if user.role != role {
+                // Also if that was the last administrator: `fairban user link` makes another one.
+                self.give_role(&user.name, role.clone(), &openid.issuer).await?;
+            }
+            return Ok(User { role, ..user.clone() });
+        }
+        if users.len() >= USERS_MAX {
+            return Err(no("There are too many users."));
+        }
+        let wished: String =
+            wished.to_ascii_lowercase().chars().map(|c| if user::is_of_name(c) { c } else { '-' }).collect();
+        let wished = wished.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        let wished: String = if wished.is_empty() { "user".to_owned() } else { wished.chars().take(56).collect() };
+        let is_free = |name: &String| !users.iter().any(|user| user.name == *name);
+        let name =
+            std::iter::once(wished.clone()).chain((2..).map(|number| format!("{wished}-{number}"))).find(is_free);
+        let name = name.ok_or_else(|| no("There is no name left."))?;
+        let user = User {
+            name,
+            role,
+            password: String::new(),
+            second_factor: None,
+            code_step: 0,
+            passkeys: Vec::new(),
+            handle: None,
+            openid: Some(openid.clone()),
+            made: now,
+            signed_in: None,
+        };
+        let entries = vec![entry(USER, &user.name, None, Some(to_text(&user)?))];
+        let detail = format!("{}, vouched for by {} as {}", user.role.grade, openid.issuer, openid.subject);
+        self.change(entries, Some(("user_set_up", &user.name, detail)), &openid.issuer).await?;
+        Ok(user)
     }
 
     /// Changes a user. What changes is decided by `edit` on what is there now.
@@ -133,7 +218,8 @@ impl Registry {
         self.change(vec![entry], act.map(|act| (act, name, detail.to_owned())), by).await
     }
 
-    /// Gives a user another role. The last administrator stays one.
+    /// Gives a user another role. The last administrator stays one. Their sessions end at once, and so do the tokens that
+    /// they made, unless they are an administrator still.
     ///
     /// # Errors
     /// There is no such user, or nobody would be administrator.
@@ -141,11 +227,30 @@ impl Registry {
         if role.grade != Grade::Administrator {
             self.keep_an_administrator(name).await?;
         }
-        let detail = format!("{} {}", role.grade, role.domains.join(" "));
-        self.edit(name, Some("user_role"), detail.trim_end(), by, |user| user.role = role).await
+        self.give_role(name, role, by).await
     }
 
-    /// Takes a user away.
+    async fn give_role(&self, name: &str, role: Role, by: &str) -> Result<(), AccessError> {
+        let Some((user, before)) = self.one::<User>(USER, name).await? else {
+            return Err(no(format!("there is no user {name}")));
+        };
+        let mut entries = if role.grade == Grade::Administrator { Vec::new() } else { self.tokens_by(name).await? };
+        let detail = format!("{} {}", role.grade, role.domains.join(" "));
+        let detail = with_tokens(detail.trim_end(), entries.len());
+        entries.push(entry(USER, name, Some(before), Some(to_text(&User { role, ..user })?)));
+        self.change(entries, Some(("user_role", name, detail)), by).await?;
+        self.end_sessions(name);
+        Ok(())
+    }
+
+    /// What takes away the tokens that somebody made.
+    async fn tokens_by(&self, name: &str) -> Result<Vec<Entry>, AccessError> {
+        let maker = format!("web:{name}");
+        let theirs = self.all::<Token>(TOKEN).await?.into_iter().filter(|(_, token, _)| token.by == maker);
+        Ok(theirs.map(|(key, _, before)| entry(TOKEN, &key, Some(before), None)).collect())
+    }
+
+    /// Takes a user away. Their sessions end at once, and so do the tokens that they made.
     ///
     /// # Errors
     /// There is no such user, or nobody would be administrator.
@@ -154,7 +259,12 @@ impl Registry {
         let Some((_, before)) = self.one::<User>(USER, name).await? else {
             return Err(no(format!("there is no user {name}")));
         };
-        self.change(vec![entry(USER, name, Some(before), None)], Some(("user_remove", name, String::new())), by).await
+        let mut entries = self.tokens_by(name).await?;
+        let detail = with_tokens("", entries.len());
+        entries.push(entry(USER, name, Some(before), None));
+        self.change(entries, Some(("user_remove", name, detail)), by).await?;
+        self.end_sessions(name);
+        Ok(())
     }
 
     async fn keep_an_administrator(&self, without: &str) -> Result<(), AccessError> {
@@ -231,14 +341,26 @@ impl Registry {
         }
         let (made, signed_in) = before.as_ref().map_or((now, None), |(user, _)| (user.made, user.signed_in));
         let role = before.as_ref().map_or(link.role, |(user, _)| user.role.clone());
-        let user =
-            User { name: name.clone(), role, password: hash, second_factor: None, code_step: 0, made, signed_in };
+        let user = User {
+            name: name.clone(),
+            role,
+            password: hash,
+            second_factor: None,
+            code_step: 0,
+            passkeys: Vec::new(),
+            handle: None,
+            openid: None,
+            made,
+            signed_in,
+        };
         let entries = vec![
             entry(LINK, &key, Some(link_text), None),
             entry(USER, &name, before.map(|(_, text)| text), Some(to_text(&user)?)),
         ];
         let detail = format!("{}, by a link of {}", user.role.grade, link.by);
         self.change(entries, Some(("user_set_up", &name, detail)), &format!("web:{name}")).await?;
+        // Whoever was signed in by the old password is not any more.
+        self.end_sessions(&name);
         Ok(user)
     }
 

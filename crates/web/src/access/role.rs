@@ -125,6 +125,8 @@ pub(crate) trait Right: sealed::Sealed + Send + Sync + 'static {
     const GRADES: &'static [Grade];
     /// Whether a token can have it: what concerns a person's own sign-in is theirs alone.
     const BY_TOKEN: bool = true;
+    /// Whether it is for somebody who still lacks a second factor that is required.
+    const WITHOUT_SECOND_FACTOR: bool = false;
 }
 
 macro_rules! rights {
@@ -173,6 +175,7 @@ impl Right for Own {
     const NAME: &'static str = "own";
     const GRADES: &'static [Grade] = Grade::OF_PEOPLE;
     const BY_TOKEN: bool = false;
+    const WITHOUT_SECOND_FACTOR: bool = true;
 }
 
 #[cfg(test)]

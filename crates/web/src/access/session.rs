@@ -7,7 +7,7 @@ use std::time::Duration;
 use fairban_types::Time;
 use ring::digest::{SHA256, digest};
 
-use super::role::Role;
+use super::role::{Grade, Role};
 use crate::{WebError, random};
 
 /// How long administrators stay signed in.
@@ -49,6 +49,8 @@ pub(crate) struct Session {
     pub(crate) stage: Stage,
     pub(crate) begun: Time,
     pub(crate) seen: Time,
+    /// A second factor is required and they have none: nothing but their own page is for them yet.
+    pub(crate) lacks_second_factor: bool,
     /// A secret that is offered as second factor and not confirmed yet.
     pub(crate) offered: Option<String>,
     /// What the next page says, once.
@@ -72,7 +74,8 @@ pub(crate) struct Flash {
 pub(crate) struct SessionId([u8; 32]);
 
 impl SessionId {
-    fn of(token: &str) -> Self {
+    /// By the value of a cookie.
+    pub(crate) fn of(token: &str) -> Self {
         let mut id = [0; 32];
         id.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         SessionId(id)
@@ -107,6 +110,7 @@ impl Sessions {
             stage,
             begun: now,
             seen: now,
+            lacks_second_factor: false,
             offered: None,
             flash: None,
             undo: Vec::new(),
@@ -172,11 +176,20 @@ impl Sessions {
         self.all.remove(&id);
     }
 
-    /// Ends all sessions of a user but one; says how many.
-    pub(crate) fn end_all(&mut self, user: &str, but: Option<SessionId>) -> usize {
-        let before = self.all.len();
-        self.all.retain(|id, session| session.user != user || Some(*id) == but);
-        before - self.all.len()
+    /// Ends all sessions of a user but one, and gives those that were ended.
+    pub(crate) fn end_all(&mut self, user: &str, but: Option<SessionId>) -> Vec<Session> {
+        let ended = self.all.extract_if(|id, session| session.user == user && Some(*id) != but);
+        ended.map(|(_, session)| session).collect()
+    }
+
+    /// Whether an administrator is signed in from there.
+    pub(crate) fn has_administrator_at(&self, client: IpAddr, now: Time) -> bool {
+        self.all.values().any(|session| {
+            session.client == client
+                && session.stage == Stage::Full
+                && session.role.grade == Grade::Administrator
+                && !self.is_over(session, now)
+        })
     }
 
     /// Other sessions of the user: from where, and when last.
@@ -215,7 +228,6 @@ impl Sessions {
 
 #[cfg(test)]
 mod tests {
-    use super::super::role::Grade;
     use super::*;
 
     fn at(minutes: i64) -> Time {
@@ -268,7 +280,7 @@ mod tests {
         let other = begin(&mut sessions, "bob", Stage::Full, at(0));
         let (id, _) = sessions.find(&here, Stage::Full, true, at(1)).unwrap();
         assert_eq!(sessions.of_user("alice", at(1)).len(), 2);
-        assert_eq!(sessions.end_all("alice", Some(id)), 1);
+        assert_eq!(sessions.end_all("alice", Some(id)).len(), 1);
         assert!(sessions.find(&here, Stage::Full, true, at(1)).is_some());
         assert!(sessions.find(&there, Stage::Full, true, at(1)).is_none());
         assert!(sessions.find(&other, Stage::Full, true, at(1)).is_some());

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::act::Act;
 use super::may::{May, Means, Who};
+use super::passkey::{PasskeyError, Shown};
 use super::registry::AccessError;
 use super::role::{Grade, Right};
 use super::second_factor::step_of;
@@ -27,6 +28,8 @@ pub(crate) enum Refusal {
     NotSignedIn,
     /// They are not allowed to.
     NotAllowed,
+    /// They have to set up a second factor first.
+    SecondFactorFirst,
     /// There were too many wrong ones.
     Wait(Duration),
     /// The program cannot tell.
@@ -60,6 +63,9 @@ pub(crate) fn admit_session<R: Right>(
     let token = cookie::read(headers, &admin.jar.name(SESSION)).ok_or(Refusal::NotSignedIn)?;
     let found = lock(&admin.sessions).find(token, Stage::Full, is_person, admin.now());
     let (id, session) = found.ok_or(Refusal::NotSignedIn)?;
+    if session.lacks_second_factor && !R::WITHOUT_SECOND_FACTOR {
+        return Err(Refusal::SecondFactorFirst);
+    }
     let who = Who { name: session.user, role: session.role, means: Means::Session(id), client };
     May::granted(Arc::new(who)).ok_or(Refusal::NotAllowed)
 }
@@ -124,6 +130,9 @@ impl Admin {
             return Err(wrong());
         };
         lock(&self.guesses).was_right(client, &key);
+        if self.settings.second_factor_required && user.second_factor.is_none() && !user.passkeys.is_empty() {
+            return Err(Refusal::Wrong("A password alone is not enough here: sign in with your passkey.".to_owned()));
+        }
         if user.second_factor.is_some() {
             let begun = lock(&self.sessions).begin(&user.name, user.role, client, Stage::Password, self.now());
             return begun.map(SignedIn::CodeNeeded).map_err(|error| Refusal::Desk(error.to_string()));
@@ -169,11 +178,59 @@ impl Admin {
         self.welcome(client, &user).await
     }
 
+    /// Signs in with a passkey, which is both factors.
+    pub(crate) async fn sign_in_by_passkey(
+        &self,
+        client: IpAddr,
+        visit: SessionId,
+        json: &str,
+    ) -> Result<String, Refusal> {
+        let now = self.now();
+        lock(&self.guesses).may_try_secret(client, now).map_err(Refusal::Wait)?;
+        match self.owner_of(visit, json).await {
+            Ok(user) => self.welcome(client, &user).await,
+            Err(refusal) => {
+                if matches!(refusal, Refusal::Wrong(_)) {
+                    lock(&self.guesses).wrong_secret(client, now);
+                    self.tell(EventKind::LoginFailed, client, "passkey");
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Whose passkey it is, if it is right.
+    async fn owner_of(&self, visit: SessionId, json: &str) -> Result<User, Refusal> {
+        let wrong = |error: PasskeyError| Refusal::Wrong(error.to_string());
+        let site = self.site.as_ref().ok_or_else(|| wrong(PasskeyError::Unknown))?;
+        let shown = Shown::read(json).map_err(wrong)?;
+        let user = self.registry.user_of_handle(&shown.handle()).await?;
+        let (handle, passkeys) =
+            user.as_ref().map_or((String::new(), Vec::new()), |user| (shown.handle(), user.passkeys.clone()));
+        let used = {
+            let mut challenges = lock(&self.challenges);
+            challenges.finish_signing_in(site, visit, &shown, (&handle, &passkeys), self.now()).map_err(wrong)?
+        };
+        let user = user.ok_or(Refusal::NotSignedIn)?;
+        let edit = self.registry.edit(&user.name, None, "", "", |user| {
+            for passkey in user.passkeys.iter_mut().filter(|passkey| passkey.id == used.id) {
+                passkey.clone_from(&used);
+            }
+        });
+        edit.await?;
+        Ok(user)
+    }
+
     /// Begins a session for somebody who has shown all that is asked for.
     pub(crate) async fn welcome(&self, client: IpAddr, user: &User) -> Result<String, Refusal> {
         let now = self.now();
         let begun = lock(&self.sessions).begin(&user.name, user.role.clone(), client, Stage::Full, now);
         let token = begun.map_err(|error| Refusal::Desk(error.to_string()))?;
+        // Who comes by an OpenID provider has shown there what is asked for there.
+        let has_none = user.second_factor.is_none() && user.passkeys.is_empty() && user.openid.is_none();
+        if self.settings.second_factor_required && has_none {
+            lock(&self.sessions).change(SessionId::of(&token), |session| session.lacks_second_factor = true);
+        }
         self.registry
             .edit(&user.name, Some("sign_in"), &format!("from {client}"), &format!("web:{}", user.name), |user| {
                 user.signed_in = Some(now);
@@ -191,22 +248,43 @@ impl Admin {
 
     /// Ends a session, or all of its user.
     pub(crate) async fn sign_out(&self, id: SessionId, session: &Session, everywhere: bool) {
-        {
+        let mut ended = {
             let mut sessions = lock(&self.sessions);
             sessions.end(id);
-            if everywhere {
-                sessions.end_all(&session.user, None);
-            }
+            if everywhere { sessions.end_all(&session.user, None) } else { Vec::new() }
+        };
+        ended.push(session.clone());
+        self.have_left(ended).await;
+    }
+
+    /// Ends all sessions of a user but one, at once, and says how many.
+    pub(crate) fn end_all(self: &Arc<Self>, user: &str, but: Option<SessionId>) -> usize {
+        let ended = lock(&self.sessions).end_all(user, but);
+        let count = ended.len();
+        if count > 0 {
+            let admin = self.clone();
+            tokio::spawn(async move { admin.have_left(ended).await });
         }
-        let still_there = lock(&self.sessions)
-            .of_user(&session.user, self.now())
-            .iter()
-            .any(|(_, client, ..)| *client == session.client);
-        if session.role.grade == Grade::Administrator && !still_there {
+        count
+    }
+
+    /// Where no administrator is signed in any more, an address can be blocked like any other.
+    async fn have_left(&self, ended: Vec<Session>) {
+        for session in ended.iter().filter(|session| session.role.grade == Grade::Administrator) {
+            if lock(&self.sessions).has_administrator_at(session.client, self.now()) {
+                continue;
+            }
             let act = Act::session_ends(&session.user, session.client);
             if let Err(error) = self.desk.act(&act).await {
                 tracing::warn!(%error, "the never-block entry of a session that ended stays until its time is over");
             }
+        }
+    }
+
+    /// The session of this right has a second factor from now on.
+    pub(crate) fn has_second_factor_now<R: Right>(&self, may: &May<R>) {
+        if let Means::Session(id) = may.who().means {
+            lock(&self.sessions).change(id, |session| session.lacks_second_factor = false);
         }
     }
 }

@@ -6,6 +6,7 @@ use fairban_types::Time;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::passkey::Passkey;
 use super::role::Role;
 use crate::{WebError, random};
 
@@ -30,6 +31,15 @@ pub struct User {
     /// The time step of the code that was used last: no code counts twice.
     #[serde(default)]
     pub code_step: u64,
+    /// Passkeys, each enough to sign in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passkeys: Vec<Passkey>,
+    /// Who they are to authenticators: a random name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<String>,
+    /// Who they are to the OpenID provider that vouches for them; such a user has no password here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openid: Option<OpenId>,
     /// When the user was made.
     pub made: Time,
     /// When they last signed in.
@@ -37,14 +47,28 @@ pub struct User {
     pub signed_in: Option<Time>,
 }
 
+/// Somebody's identity at an OpenID provider. Only both together name a person (OpenID Connect Core 1.0, 5.7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenId {
+    /// The provider.
+    pub issuer: String,
+    /// Its word for the person, which it never gives to another.
+    pub subject: String,
+}
+
 /// A user's name as it is compared; `None`: it is none.
 pub(crate) fn name(text: &str) -> Option<String> {
     let name = text.trim().to_ascii_lowercase();
     let is_name = !name.is_empty()
         && name.len() <= NAME_MAX
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@".contains(&b))
+        && name.chars().all(is_of_name)
         && name.as_bytes()[0].is_ascii_alphanumeric();
     is_name.then_some(name)
+}
+
+/// Whether a user's name may have it.
+pub(super) fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-@".contains(c)
 }
 
 /// Why a password is no good, in a sentence.

@@ -38,11 +38,11 @@ pub(super) fn blocks(buckets: &[Bucket], zone: &TimeZone) -> String {
     bars(buckets, &BLOCKS, 110.0, zone, "Blocks and releases over time")
 }
 
-/// The smallest of 1, 2, 5, 10, 20 … that is not less.
+/// The smallest of 2, 4, 6, 10, 20, 40 … that is not less: each has a half that is a whole number.
 fn ceiling(most: u64) -> u64 {
     let mut step = 1;
     loop {
-        for factor in [1, 2, 5] {
+        for factor in [2, 4, 6, 10] {
             if step * factor >= most {
                 return step * factor;
             }
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn bars_are_as_tall_as_their_numbers() {
-        for (most, top) in [(0, 1), (1, 1), (3, 5), (11, 20), (51, 100), (1001, 2000)] {
+        for (most, top) in [(0, 2), (1, 2), (3, 4), (5, 6), (9, 10), (11, 20), (51, 60), (1001, 2000)] {
             assert_eq!(ceiling(most), top);
         }
         let bucket = |n| Bucket {

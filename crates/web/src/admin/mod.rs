@@ -30,7 +30,7 @@ pub use settings::Settings;
 
 pub(crate) use route::{Asked, Deed, Guest, Route, Routes};
 
-use crate::access::{AccessError, FIRST_LINK, Grade, Guesses, Registry, Role, Sessions};
+use crate::access::{AccessError, Challenges, FIRST_LINK, Grade, Guesses, Provider, Registry, Role, Sessions, Site};
 use crate::api::Idempotency;
 use crate::cookie::Jar;
 use crate::{Clock, Running, WebError, listen, random};
@@ -60,6 +60,11 @@ pub struct Admin {
     pub(crate) done_before: Mutex<Idempotency>,
     pub(crate) table: Vec<Route>,
     pub(crate) openapi: bytes::Bytes,
+    /// For whom passkeys are made; `None`: there can be none.
+    pub(crate) site: Option<Site>,
+    pub(crate) challenges: Mutex<Challenges>,
+    /// The OpenID provider whose word is taken.
+    pub(crate) provider: Option<Provider>,
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,7 +85,15 @@ impl Admin {
     ) -> Result<Arc<Self>, WebError> {
         settings.check()?;
         let table = all_routes().table();
-        Ok(Arc::new(Admin {
+        let provider = match (&settings.openid, settings.origin()) {
+            (Some(openid), Some(origin)) => Some(Provider::new(openid.clone(), origin)?),
+            (Some(_), None) => {
+                let wrong = "OpenID Connect sends people back to it: set it".to_owned();
+                return Err(WebError::Setting { key: "web.url", wrong });
+            }
+            (None, _) => None,
+        };
+        let admin = Arc::new(Admin {
             zone: settings.zone()?,
             jar: Jar { secure: settings.is_secure() },
             form_key: hmac::Key::new(hmac::HMAC_SHA256, &random::bytes()?),
@@ -92,11 +105,21 @@ impl Admin {
             done_before: Mutex::default(),
             openapi: crate::api::openapi(&table).into(),
             table,
+            site: settings.origin().and_then(Site::of),
+            challenges: Mutex::default(),
+            provider,
             settings,
             desk,
             registry,
             clock,
-        }))
+        });
+        let weak = Arc::downgrade(&admin);
+        admin.registry.on_end(move |user| {
+            if let Some(admin) = weak.upgrade() {
+                admin.end_all(user, None);
+            }
+        });
+        Ok(admin)
     }
 
     /// Pages and API as a service. Each request carries its [`crate::Peer`] as an extension; one without is refused.

@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use jiff::tz::TimeZone;
 
-use crate::access::StayLimits;
+use crate::access::{OpenIdSettings, StayLimits};
 use crate::{Certificate, Limits, Proxies, WebError};
 
 /// Everything that an operator can say about the administration.
@@ -21,6 +21,10 @@ pub struct Settings {
     pub time_zone: Option<String>,
     /// Whether `/metrics` is told to whoever asks; if not, it takes a token.
     pub metrics_open: bool,
+    /// Whether a password alone is not enough: who has no second factor has to set one up before anything else.
+    pub second_factor_required: bool,
+    /// An OpenID provider at which people may sign in.
+    pub openid: Option<OpenIdSettings>,
     /// How long people stay signed in.
     pub stay: StayLimits,
     /// So many pages follow what happens at once.
@@ -38,6 +42,8 @@ impl Default for Settings {
             proxies: Proxies::default(),
             time_zone: None,
             metrics_open: true,
+            second_factor_required: false,
+            openid: None,
             stay: StayLimits::default(),
             streams_max: 64,
             limits: Limits::default(),

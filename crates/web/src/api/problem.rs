@@ -43,6 +43,7 @@ impl From<Refusal> for Problem {
             Refusal::NotSignedIn => {
                 Problem::new(StatusCode::UNAUTHORIZED, "a token is needed: send it as 'Authorization: Bearer fbt_…'")
             }
+            Refusal::SecondFactorFirst => Problem::new(StatusCode::FORBIDDEN, "set up a second factor first"),
             Refusal::NotAllowed => {
                 Problem::new(StatusCode::FORBIDDEN, "this takes a right that the token's role has not")
             }

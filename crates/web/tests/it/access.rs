@@ -46,8 +46,7 @@ async fn every_route_is_for_whom_it_says() {
     }
     for grade in Grade::OF_PEOPLE {
         for (method, path, right, grades, _) in &routes {
-            if right.is_empty() || path.starts_with("/sign-out") || path.starts_with("/me") || path.contains("/access")
-            {
+            if right.is_empty() {
                 continue;
             }
             let house = House::new();
@@ -62,7 +61,9 @@ async fn every_route_is_for_whom_it_says() {
                 _ => person.get(&path).await,
             };
             let is_allowed = grades.contains(grade) && !(is_api && method != "GET");
-            let is_refused = NOT_FOR_THEM.contains(&answer.status) || answer.location().starts_with("/sign-in");
+            // Whoever signs out is led to where one signs in.
+            let is_sent_away = answer.location().starts_with("/sign-in") && path != "/sign-out";
+            let is_refused = NOT_FOR_THEM.contains(&answer.status) || is_sent_away;
             assert_eq!(!is_refused, is_allowed, "{grade}: {method} {path} is {}", answer.status);
             assert!(!answer.status.is_server_error(), "{method} {path}: {}", answer.status);
         }
@@ -244,6 +245,35 @@ async fn secrets_are_not_kept_and_tokens_end() {
         last = guess.get("/api/v1/status").await.status;
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+}
+
+/// As `fairban user` does it, in another place than the pages.
+#[tokio::test]
+async fn who_is_taken_away_or_changed_is_out_at_once() {
+    let house = House::new();
+    let mut alice = house.signed_in("alice", Grade::Administrator).await;
+    let mut bob = house.signed_in("bob", Grade::Administrator).await;
+    let page = bob.post("/access/token", &[("name", "bob's"), ("role", "administrator"), ("for", "1d")]).await.body;
+    let secret = regex::Regex::new("fbt_[A-Za-z0-9_-]{43}").unwrap().find(&page).unwrap().as_str().to_owned();
+    let mut program = house.visitor();
+    program.token = Some(secret);
+    assert_eq!(program.get("/api/v1/status").await.status, 200);
+    house.registry.sign_out("bob", "root").await.unwrap();
+    assert!(bob.get("/").await.location().starts_with("/sign-in"), "signed out");
+    assert_eq!(program.get("/api/v1/status").await.status, 200, "that is a person's session, not a program's");
+    bob.post("/sign-in", &[("name", "bob"), ("password", PASSWORD)]).await;
+    house.registry.set_role("bob", role(Grade::Support), "root").await.unwrap();
+    assert!(bob.get("/").await.location().starts_with("/sign-in"), "another role begins with another session");
+    assert_eq!(program.get("/api/v1/status").await.status, 401, "what an administrator gave out, support does not");
+    bob.post("/sign-in", &[("name", "bob"), ("password", PASSWORD)]).await;
+    assert_eq!(bob.get("/audit").await.status, StatusCode::FORBIDDEN);
+    house.registry.remove_user("bob", "root").await.unwrap();
+    assert!(bob.get("/").await.location().starts_with("/sign-in"), "taken away");
+    let mut carol = house.signed_in("carol", Grade::Support).await;
+    alice.post("/access/sign-out", &[("user", "carol")]).await;
+    assert!(carol.get("/").await.location().starts_with("/sign-in"), "by the page");
+    assert!(alice.get("/access").await.body.contains("signed out everywhere"));
+    assert_eq!(alice.get("/").await.status, 200);
 }
 
 #[tokio::test]

@@ -51,7 +51,11 @@ pub(crate) fn role(grade: Grade) -> Role {
 
 impl House {
     pub(crate) fn new() -> Self {
-        let settings = Settings { time_zone: Some("UTC".into()), ..Settings::default() };
+        House::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let settings = Settings { time_zone: Some("UTC".into()), ..settings };
         let hands = Hands::new();
         let desk = Arc::new(MemoryDesk::new(hands.clock()));
         let registry = Arc::new(Registry::new(desk.clone(), Hashing { memory_kib: 64, passes: 1 }));
@@ -86,6 +90,12 @@ impl House {
         let token = self.registry.make_token("test", role(grade), None, self.hands.now(), "test").await.unwrap().secret;
         Visitor { token: Some(token), ..self.visitor() }
     }
+}
+
+/// The token of forms on a page.
+pub(crate) fn token_of(page: &str) -> String {
+    let pattern = regex::Regex::new(r#"name="token" value="([^"]+)""#).unwrap();
+    pattern.captures(page).map_or_else(String::new, |found| found[1].to_owned())
 }
 
 /// A browser or a program.
@@ -144,17 +154,12 @@ impl Visitor {
         if page.status != StatusCode::OK {
             page = self.get("/blocks").await;
         }
-        self.token_of(&page.body)
+        token_of(&page.body)
     }
 
     async fn token_on(&mut self, path: &str) -> String {
         let page = self.get(path).await;
-        self.token_of(&page.body)
-    }
-
-    fn token_of(&self, page: &str) -> String {
-        let pattern = regex::Regex::new(r#"name="token" value="([^"]+)""#).unwrap();
-        pattern.captures(page).map_or_else(String::new, |found| found[1].to_owned())
+        token_of(&page.body)
     }
 
     pub(crate) async fn post_with(&mut self, path: &str, token: &str, fields: &[(&str, &str)]) -> Answer {

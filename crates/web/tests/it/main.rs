@@ -10,6 +10,8 @@ mod language;
 mod links;
 mod listening;
 mod notices;
+mod openid;
 mod pages;
+mod passkeys;
 mod security;
 mod world;

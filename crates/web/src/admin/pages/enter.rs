@@ -31,6 +31,10 @@ struct SignInPage<'a> {
     next: &'a str,
     error: Option<&'a str>,
     is_first_run: bool,
+    has_passkeys: bool,
+    /// What the OpenID provider is called.
+    provider: Option<&'a str>,
+    openid_link: &'a str,
 }
 
 #[derive(Template)]
@@ -79,7 +83,11 @@ async fn sign_in_form(admin: &Admin, asked: &Asked, status: StatusCode, name: &s
     let next = next_place(asked.query("next").unwrap_or_default(), "");
     let is_first_run = admin.registry.users().await.is_ok_and(|users| users.is_empty());
     guest_page(admin, asked, status, |token| {
-        page(status, &SignInPage { token, name, next: &next, error, is_first_run })
+        let has_passkeys = admin.site.is_some();
+        let provider = admin.provider.as_ref().map(crate::access::Provider::name);
+        let openid_link = &format!("/sign-in/openid?next={}", encoded(&next));
+        let next = &next;
+        page(status, &SignInPage { token, name, next, error, is_first_run, has_passkeys, provider, openid_link })
     })
 }
 
@@ -98,19 +106,22 @@ async fn sign_in(admin: Arc<Admin>, guest: Guest) -> Response {
             let to = if next == "/" { "/code".to_owned() } else { format!("/code?next={}", encoded(&next)) };
             with_cookie(go(&to), admin.jar.set(SESSION, Some(&token)))
         }
-        Err(refusal) => {
-            let (status, text, wait) = told(&admin, &asked, refusal);
-            let text = match text {
-                Ok(text) => text,
-                Err(response) => return response,
-            };
-            let mut response = sign_in_form(&admin, &asked, status, &name, Some(&text)).await;
-            if let Some(secs) = wait {
-                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
-            }
-            response
-        }
+        Err(refusal) => not_let_in(&admin, &asked, refusal, &name).await,
     }
+}
+
+/// The form again, with why.
+pub(super) async fn not_let_in(admin: &Admin, asked: &Asked, refusal: Refusal, name: &str) -> Response {
+    let (status, text, wait) = told(admin, asked, refusal);
+    let text = match text {
+        Ok(text) => text,
+        Err(response) => return response,
+    };
+    let mut response = sign_in_form(admin, asked, status, name, Some(&text)).await;
+    if let Some(secs) = wait {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(secs));
+    }
+    response
 }
 
 /// What somebody is told who does not get in.
@@ -124,7 +135,7 @@ fn told(admin: &Admin, asked: &Asked, refusal: Refusal) -> (StatusCode, Result<S
             );
             (StatusCode::TOO_MANY_REQUESTS, Ok(text), Some(wait.as_secs().max(1)))
         }
-        Refusal::NotSignedIn | Refusal::NotAllowed => {
+        Refusal::NotSignedIn | Refusal::NotAllowed | Refusal::SecondFactorFirst => {
             (StatusCode::FORBIDDEN, Ok("Sign in again, please.".to_owned()), None)
         }
         Refusal::Desk(error) => {
@@ -244,8 +255,6 @@ async fn set_up(admin: Arc<Admin>, guest: Guest) -> Response {
         Err(Refusal::Wrong(text)) => return wrong(&text),
         Err(refusal) => return super::refused(&admin, &asked, refusal),
     };
-    // Whoever was signed in by the old password is not any more.
-    lock(&admin.sessions).end_all(&user.name, None);
     match admin.welcome(asked.client, &user).await {
         Ok(token) => with_cookie(go("/me?new=yes"), admin.jar.set(SESSION, Some(&token))),
         Err(refusal) => super::refused(&admin, &asked, refusal),

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::http::header::HOST;
 use axum::response::Response;
 
+use super::passkeys::has_second_factor;
 use super::{Shell, When, go, page, refused, say, session_of};
 use crate::access::{May, Own, Refusal, new_secret, picture, second_factor_link, step_of, weakness};
 use crate::admin::{Admin, Asked, Deed, Routes, lock};
@@ -27,12 +28,28 @@ struct SessionLine {
     is_this: bool,
 }
 
+struct PasskeyLine {
+    id: String,
+    name: String,
+    made: When,
+    used: Option<When>,
+}
+
 #[derive(Template)]
 #[template(path = "admin/me.html")]
 struct MePage {
     shell: Shell,
     name: String,
+    /// Whether codes are asked for.
+    has_codes: bool,
+    /// Whether there are codes or passkeys, or a provider sees to it.
     has_second_factor: bool,
+    is_required: bool,
+    has_password: bool,
+    vouched_by: Option<String>,
+    /// Whether passkeys can be made here.
+    offers_passkeys: bool,
+    passkeys: Vec<PasskeyLine>,
     /// The picture for an app, and the secret to type.
     offer: Option<(String, String)>,
     is_new: bool,
@@ -47,7 +64,7 @@ async fn show(admin: Arc<Admin>, may: May<Own>, asked: Asked) -> Response {
         Err(error) => return refused(&admin, &asked, error.into()),
     };
     let id = session_of(&may);
-    let offer = match (user.second_factor.is_some(), id) {
+    let offer = match (user.second_factor.is_some() || user.openid.is_some(), id) {
         (false, Some(id)) => offered(&admin, id, &name, &asked),
         _ => None,
     };
@@ -58,10 +75,22 @@ async fn show(admin: Arc<Admin>, may: May<Own>, asked: Asked) -> Response {
         seen: When::of(&admin, *seen),
         is_this: Some(*one) == id,
     };
+    let passkey = |passkey: crate::access::Passkey| PasskeyLine {
+        id: passkey.id,
+        name: passkey.name,
+        made: When::of(&admin, passkey.made),
+        used: passkey.used.map(|time| When::of(&admin, time)),
+    };
     let shown = MePage {
         shell: Shell::new(&admin, &may, &asked),
         name,
-        has_second_factor: user.second_factor.is_some(),
+        has_codes: user.second_factor.is_some(),
+        has_second_factor: has_second_factor(&user) || user.openid.is_some(),
+        is_required: admin.settings.second_factor_required,
+        has_password: user.openid.is_none(),
+        vouched_by: user.openid.map(|openid| openid.issuer),
+        offers_passkeys: admin.site.is_some(),
+        passkeys: user.passkeys.into_iter().map(passkey).collect(),
         offer,
         is_new: asked.query("new").is_some(),
         sessions: sessions.iter().map(line).collect(),
@@ -83,20 +112,32 @@ fn offered(admin: &Admin, id: crate::access::SessionId, name: &str, asked: &Aske
 }
 
 /// Whether the present password was given right; else it is said.
-async fn is_really_them(admin: &Arc<Admin>, may: &May<Own>, deed: &mut Deed) -> bool {
+pub(super) async fn is_really_them(admin: &Arc<Admin>, may: &May<Own>, deed: &mut Deed) -> bool {
+    let presented = presents_password(admin, may, deed).await;
+    if let Err(text) = &presented {
+        say(admin, may, false, text.clone(), Vec::new());
+    }
+    presented.is_ok()
+}
+
+/// The same, with why not. Who has no password here, since a provider vouches for them, has shown enough there.
+pub(super) async fn presents_password(admin: &Arc<Admin>, may: &May<Own>, deed: &mut Deed) -> Result<(), String> {
     let (client, name) = (may.who().client, may.who().name.clone());
     let password = deed.form.take("present");
+    let user = admin.registry.user(&name).await.map_err(|error| error.to_string())?;
+    let user = user.ok_or("There is no such user any more.")?;
+    if user.openid.is_some() {
+        return Ok(());
+    }
     if let Err(wait) = lock(&admin.guesses).password(client, &name, admin.now()) {
-        say(admin, may, false, format!("Too many tries. Wait {}.", super::words::span(wait)), Vec::new());
-        return false;
+        return Err(format!("Too many tries. Wait {}.", super::words::span(wait)));
     }
-    let hash = admin.registry.user(&name).await.ok().flatten().map(|user| user.password);
-    let is_right = admin.hashing(move |hashing| Ok(hashing.verify(&password, hash.as_deref()))).await.unwrap_or(false);
-    match is_right {
-        true => lock(&admin.guesses).was_right(client, &name),
-        false => say(admin, may, false, "The present password is not right.", Vec::new()),
+    let verify = admin.hashing(move |hashing| Ok(hashing.verify(&password, Some(&user.password))));
+    if !verify.await.unwrap_or(false) {
+        return Err("The present password is not right.".to_owned());
     }
-    is_right
+    lock(&admin.guesses).was_right(client, &name);
+    Ok(())
 }
 
 async fn set_password(admin: Arc<Admin>, may: May<Own>, mut deed: Deed) -> Response {
@@ -124,7 +165,7 @@ async fn set_password(admin: Arc<Admin>, may: May<Own>, mut deed: Deed) -> Respo
     };
     match done {
         Ok(()) => {
-            lock(&admin.sessions).end_all(&name, session_of(&may));
+            admin.end_all(&name, session_of(&may));
             say(&admin, &may, true, "The password is changed, and you are signed out everywhere else.", Vec::new());
             go("/me")
         }
@@ -150,7 +191,8 @@ async fn confirm_code(admin: Arc<Admin>, may: May<Own>, deed: Deed) -> Response 
     match edit.await {
         Ok(()) => {
             lock(&admin.sessions).change(id, |session| session.offered = None);
-            lock(&admin.sessions).end_all(&name, Some(id));
+            admin.end_all(&name, Some(id));
+            admin.has_second_factor_now(&may);
             say(&admin, &may, true, "From now on a code is asked for when you sign in.", Vec::new());
             go("/me")
         }
@@ -163,6 +205,12 @@ async fn code_off(admin: Arc<Admin>, may: May<Own>, mut deed: Deed) -> Response 
         return go("/me");
     }
     let (name, by) = (may.who().name.clone(), may.actor());
+    let has_passkeys =
+        admin.registry.user(&name).await.is_ok_and(|user| user.is_some_and(|user| !user.passkeys.is_empty()));
+    if admin.settings.second_factor_required && !has_passkeys {
+        say(&admin, &may, false, "It is your only second factor, and one is required.", Vec::new());
+        return go("/me");
+    }
     let edit = admin.registry.edit(&name, Some("second_factor_off"), "", &by, |user| user.second_factor = None);
     match edit.await {
         Ok(()) => {
@@ -174,7 +222,11 @@ async fn code_off(admin: Arc<Admin>, may: May<Own>, mut deed: Deed) -> Response 
 }
 
 async fn end_others(admin: Arc<Admin>, may: May<Own>, _: Deed) -> Response {
-    let ended = lock(&admin.sessions).end_all(&may.who().name, session_of(&may));
-    say(&admin, &may, true, format!("{ended} other sessions are ended."), Vec::new());
+    let ended = match admin.end_all(&may.who().name, session_of(&may)) {
+        0 => "There was no other session.".to_owned(),
+        1 => "One other session is ended.".to_owned(),
+        many => format!("{many} other sessions are ended."),
+    };
+    say(&admin, &may, true, ended, Vec::new());
     go("/me")
 }

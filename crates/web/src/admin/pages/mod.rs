@@ -8,7 +8,9 @@ mod events;
 mod fleet;
 mod lists;
 mod me;
+mod openid;
 mod overview;
+mod passkeys;
 mod people;
 mod receipt;
 mod rows;
@@ -44,7 +46,8 @@ pub(super) fn add(routes: Routes) -> Routes {
     let routes = overview::add(enter::add(routes));
     let routes = lists::add(receipt::add(blocks::add(routes)));
     let routes = rules::add(events::add(accounts::add(routes)));
-    me::add(people::add(fleet::add(audit::add(routes))))
+    let routes = fleet::add(audit::add(routes));
+    openid::add(passkeys::add(me::add(people::add(routes))))
 }
 
 fn file(kind: &'static str, body: &'static str) -> Response {
@@ -214,6 +217,8 @@ pub(super) fn refused(admin: &Admin, asked: &Asked, refusal: Refusal) -> Respons
             let response = go(&to);
             if had_one { with_cookie(response, admin.jar.set(SESSION, None)) } else { response }
         }
+        Refusal::SecondFactorFirst if asked.headers.contains_key(LIVE) => StatusCode::FORBIDDEN.into_response(),
+        Refusal::SecondFactorFirst => go("/me?new=yes"),
         Refusal::NotAllowed => oops(admin, asked, StatusCode::FORBIDDEN, "Your role does not have the right for this."),
         Refusal::Wait(wait) => {
             let text = format!("Too many tries. Wait {}, then try again.", words::span(wait));
@@ -299,6 +304,11 @@ pub(super) struct When {
 }
 
 impl When {
+    /// How long ago, for the midst of a sentence.
+    fn ago(&self) -> &str {
+        &self.ago
+    }
+
     fn of(admin: &Admin, time: Time) -> Self {
         When { exact: words::moment(time, &admin.zone), machine: time.to_string(), ago: words::ago(time, admin.now()) }
     }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use super::rows::{AccountLine, BarLine, BlockLine, bars, blocks};
 use super::{Shell, desk_failed, encoded, page};
 use crate::access::{Look, LookAround, May};
-use crate::admin::view::{Health, Level, Overview, SPANS};
+use crate::admin::view::{Health, Level, Overview, SPANS, Tally};
 use crate::admin::{Admin, Asked, Routes, chart, words};
 
 pub(super) fn add(routes: Routes) -> Routes {
@@ -59,16 +59,17 @@ struct OverviewPage {
     health: Option<HealthBox>,
 }
 
-fn cards(overview: &Overview) -> Vec<Card> {
+fn cards(overview: &Overview, span: &str) -> Vec<Card> {
     let sum = |of: fn(&crate::admin::view::Bucket) -> u64| overview.buckets.iter().map(of).sum::<u64>();
     let card = |name, value: u64, note: String, link| Card { name, value: words::number(value), note, link };
+    let lately = || format!("in the last {span}");
     vec![
         card("Blocks in force", overview.standing, format!("{} by hand", words::number(overview.manual)), "/blocks"),
-        card("Accounts guarded or locked", overview.guards, String::new(), "/blocks?kind=account"),
-        card("Send blocks", overview.send_blocks, String::new(), "/send-blocks"),
-        card("Failed sign-ins", sum(|bucket| bucket.failures), String::new(), "/events?kind=login_failed"),
-        card("Tries stopped", sum(|bucket| bucket.stopped), "by blocks in force".to_owned(), "/events?outcome=stopped"),
-        card("Good sign-ins", sum(|bucket| bucket.sign_ins), String::new(), "/events?kind=login_succeeded"),
+        card("Accounts held", overview.guards, "guarded or locked".to_owned(), "/blocks?kind=account"),
+        card("Send blocks", overview.send_blocks, "in force".to_owned(), "/send-blocks"),
+        card("Failed sign-ins", sum(|bucket| bucket.failures), lately(), "/events?kind=login_failed"),
+        card("Tries stopped", sum(|bucket| bucket.stopped), lately(), "/events?outcome=stopped"),
+        card("Good sign-ins", sum(|bucket| bucket.sign_ins), lately(), "/events?kind=login_succeeded"),
     ]
 }
 
@@ -93,6 +94,25 @@ fn health_box(admin: &Admin, health: Health) -> HealthBox {
     }
 }
 
+/// By the names that people know them by. Dovecot's `auth` does not say for which service it checked a password.
+fn services(mut tallies: Vec<Tally>) -> Vec<BarLine> {
+    for tally in &mut tallies {
+        tally.name = match tally.name.as_str() {
+            "imap" => "IMAP",
+            "pop3" => "POP3",
+            "smtp" => "SMTP",
+            "lmtp" => "LMTP",
+            "submission" => "Submission",
+            "sieve" => "ManageSieve",
+            "webmail" => "Webmail",
+            "unknown" => "not told by the log",
+            other => other,
+        }
+        .to_owned();
+    }
+    bars(&tallies, |_| String::new())
+}
+
 async fn show(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response {
     let span = asked.query("span").unwrap_or("24h");
     let (span, time) = SPANS.iter().find(|(name, _)| *name == span).copied().unwrap_or(SPANS[1]);
@@ -112,13 +132,13 @@ async fn show(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response {
     let shown = OverviewPage {
         shell: Shell::new(&admin, &may, &asked).live(),
         spans: SPANS.iter().map(|(name, _)| (*name, *name == span)).collect(),
-        cards: cards(&overview),
+        cards: cards(&overview, span),
         one_address: overview.one_address.map(|address| address.to_string()),
         tries: chart::tries(&overview.buckets, &admin.zone),
         blocks: chart::blocks(&overview.buckets, &admin.zone),
         numbers: overview.buckets.iter().map(number).filter(|(_, counts)| counts.iter().any(|n| *n > 0)).collect(),
         by_rule: bars(&overview.by_rule, |name| format!("/blocks?state=all&rule={}", encoded(name))),
-        by_service: bars(&overview.by_service, |_| String::new()),
+        by_service: services(overview.by_service),
         offenders: bars(&overview.offenders, of_client),
         attacked: overview.attacked.iter().map(|row| AccountLine::of(&admin, row)).collect(),
         newest: blocks(&admin, &overview.newest),

@@ -19,6 +19,7 @@ pub(super) fn add(routes: Routes) -> Routes {
         .form::<ManageAccess, _, _>("/access/link", make_link)
         .form::<ManageAccess, _, _>("/access/remove", remove)
         .form::<ManageAccess, _, _>("/access/role", set_role)
+        .form::<ManageAccess, _, _>("/access/sign-out", sign_out)
         .form::<ManageAccess, _, _>("/access/token", make_token)
         .form::<ManageAccess, _, _>("/access/revoke", revoke)
 }
@@ -27,7 +28,9 @@ struct UserLine {
     name: String,
     role: &'static str,
     domains: String,
-    has_second_factor: bool,
+    /// By what they sign in beside a password.
+    second_factor: String,
+    vouched_by: Option<String>,
     signed_in: Option<When>,
     sessions: usize,
     is_you: bool,
@@ -70,7 +73,8 @@ async fn show(admin: &Admin, may: &May<ManageAccess>, asked: &Asked, told: Optio
     let user = |user: crate::access::User| UserLine {
         role: grade_name(user.role.grade),
         domains: user.role.domains.join(", "),
-        has_second_factor: user.second_factor.is_some(),
+        second_factor: second_factor(&user),
+        vouched_by: user.openid.as_ref().map(|openid| words::short(&openid.issuer)),
         signed_in: user.signed_in.map(|time| When::of(admin, time)),
         sessions: lock(&admin.sessions).of_user(&user.name, now).len(),
         is_you: user.name == may.who().name,
@@ -155,8 +159,13 @@ async fn remove(admin: Arc<Admin>, may: May<ManageAccess>, deed: Deed) -> Respon
     let name = deed.form.get("user");
     match admin.registry.remove_user(name, &may.actor()).await {
         Ok(()) => {
-            lock(&admin.sessions).end_all(name, None);
-            say(&admin, &may, true, format!("{name} is taken away and signed out."), Vec::new());
+            say(
+                &admin,
+                &may,
+                true,
+                format!("{name} is taken away and signed out, and the tokens that they made are revoked."),
+                Vec::new(),
+            );
             go("/access")
         }
         Err(error) => sorry(&admin, &may, &error),
@@ -172,13 +181,32 @@ async fn set_role(admin: Arc<Admin>, may: May<ManageAccess>, deed: Deed) -> Resp
     };
     match done {
         Ok(()) => {
-            // A session has the role that its user had when it began.
-            lock(&admin.sessions).end_all(name, None);
             say(&admin, &may, true, format!("{name} has another role, and has to sign in again."), Vec::new());
             go("/access")
         }
         Err(error) => sorry(&admin, &may, &error),
     }
+}
+
+async fn sign_out(admin: Arc<Admin>, may: May<ManageAccess>, deed: Deed) -> Response {
+    let name = deed.form.get("user");
+    match admin.registry.sign_out(name, &may.actor()).await {
+        Ok(()) => {
+            say(&admin, &may, true, format!("{name} is signed out everywhere."), Vec::new());
+            go("/access")
+        }
+        Err(error) => sorry(&admin, &may, &error),
+    }
+}
+
+fn second_factor(user: &crate::access::User) -> String {
+    let passkeys = match user.passkeys.len() {
+        0 => String::new(),
+        1 => "a passkey".to_owned(),
+        many => format!("{many} passkeys"),
+    };
+    let codes = if user.second_factor.is_some() { "codes" } else { "" };
+    [codes, &passkeys].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 async fn make_token(admin: Arc<Admin>, may: May<ManageAccess>, deed: Deed) -> Response {

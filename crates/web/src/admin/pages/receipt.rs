@@ -257,8 +257,15 @@ async fn latest(admin: &Admin, may: &May<Block>, receipt: &Receipt) -> Response 
         query.kind = crate::admin::view::Kind::Sending;
         query.text = None;
     }
-    let found = admin.desk.blocks(&query, &may.sight()).await.ok();
-    let newest = found.and_then(|listing| listing.rows.into_iter().find(|row| row.subject == receipt.block.subject));
+    let found = match admin.desk.blocks(&query, &may.sight()).await {
+        Ok(listing) => listing.rows,
+        Err(error) => {
+            // It is done and said; only the way to the new receipt is not known.
+            tracing::error!(%error, "the block that was prolonged could not be looked up");
+            return go("/blocks");
+        }
+    };
+    let newest = found.into_iter().find(|row| row.subject == receipt.block.subject);
     go(&newest.map_or_else(|| here(receipt), |row| format!("/blocks/{}", row.code)))
 }
 
