@@ -415,8 +415,8 @@ pub(crate) fn in_kernel(net: &Net) -> Result<BTreeSet<String>> {
     for set in ruleset["nftables"].as_array().into_iter().flatten().filter_map(|object| object.get("set")) {
         // What a set of exceptions or ports holds is not blocked; blocks are addresses that carry a drop.
         let is_address = set["type"].as_str().is_some_and(|kind| kind.ends_with("_addr"));
-        // The kernel itself adds to these: who is explained to, how often.
-        let is_pace = set["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "dynamic"));
+        // The kernel itself adds to these: who was explained to of late.
+        let is_pace = set["name"].as_str().is_some_and(|name| name.starts_with("pace"));
         if !is_address || is_pace {
             continue;
         }

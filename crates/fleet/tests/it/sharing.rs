@@ -128,7 +128,7 @@ async fn a_block_and_its_release_reach_every_node() {
     three.abort();
     let ticket = two.fleet.released(&subject, BY).unwrap();
     let serving = one.serve();
-    let confirmation = two.fleet.confirm(&ticket, Duration::from_secs(3)).await;
+    let confirmation = two.fleet.confirm(&ticket, Duration::from_secs(10)).await;
     assert_eq!(confirmation.unreached, ["mx3"]);
     serving.abort();
 }
