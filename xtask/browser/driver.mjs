@@ -49,10 +49,14 @@ async function fresh({ width = 1280, height = 800, dark = false, scripts = true,
   page.setDefaultTimeout(60_000);
 }
 
-// What a person would press: a button or a link of this name.
-function pressable(name) {
+// What a person would press: a button, a link or a summary of this name, or else one whose name contains it.
+async function pressable(name) {
   const summary = page.locator("summary:visible", { hasText: name });
-  return page.getByRole("button", { name }).or(page.getByRole("link", { name })).or(summary).first();
+  const [button, link] = ["button", "link"].map((role) => page.getByRole(role, { name }));
+  await button.or(link).or(summary).first().waitFor();
+  const same = ["button", "link"].map((role) => page.getByRole(role, { name, exact: true }));
+  for (const one of [...same, button, link]) if (await one.count()) return one.first();
+  return summary.first();
 }
 
 async function look() {
@@ -88,7 +92,7 @@ async function obey(order) {
   if (order.fill) return page.getByLabel(order.fill[0], { exact: true }).first().fill(order.fill[1]);
   if (order.choose) return void (await page.getByLabel(order.choose[0], { exact: true }).first().selectOption(order.choose[1]));
   if (order.tick) return page.getByLabel(order.tick, { exact: true }).first().check();
-  if (order.click) return pressable(order.click).click();
+  if (order.click) return (await pressable(order.click)).click();
   if (order.double) return page.locator("tbody").getByText(order.double).first().dblclick();
   if (order.press) return page.keyboard.press(order.press);
   if (order.see) return look();
