@@ -67,7 +67,7 @@ pub struct Counts {
 impl Ahead {
     /// Reads whole lines; appends what they hold. A line that is left to [`Parser::settle`] counts as sound.
     pub fn read<'a>(&mut self, piece: &'a [u8], context: &Context, found: &mut Vec<Found<'a>>) -> Counts {
-        let text = std::str::from_utf8(piece).ok();
+        let text = simdutf8::basic::from_utf8(piece).ok();
         let mut counts = Counts::default();
         // `None` while the source's parser knows the last line.
         let mut last = None;
