@@ -339,7 +339,7 @@ impl Fleet {
     /// Has the disk hold what was written down. Whoever waits together shares one write.
     async fn make_durable(&self) {
         let _one_at_a_time = self.shared.syncing.lock().await;
-        let Some(file) = lock(&self.shared.journal).as_mut().and_then(Journal::to_sync) else { return };
+        let Some(file) = lock(&self.shared.journal).as_mut().and_then(Journal::take_unsynced) else { return };
         match tokio::task::spawn_blocking(move || file.sync_data()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the fleet's journal may not survive a power cut"),

@@ -74,7 +74,7 @@ impl Journal {
     }
 
     /// The file, if the disk may not have all of it.
-    pub(crate) fn to_sync(&mut self) -> Option<File> {
+    pub(crate) fn take_unsynced(&mut self) -> Option<File> {
         if std::mem::take(&mut self.is_loose) { self.file.try_clone().ok() } else { None }
     }
 

@@ -82,7 +82,7 @@ pub(super) fn many_failures(addresses: std::ops::Range<usize>) -> String {
 }
 
 pub(super) fn until_standing(net: &Net, count: usize) -> Result<BTreeSet<String>> {
-    wait_for(&format!("{count} blocks in the kernel"), Duration::from_secs(120), || {
+    wait_for(&format!("{count} blocks in the kernel"), Duration::from_secs(600), || {
         let found = in_kernel(net)?;
         Ok((found.len() >= count).then_some(found))
     })
