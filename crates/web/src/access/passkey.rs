@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use webauthn_rp::bin::{Decode as _, Encode as _};
 use webauthn_rp::request::auth::AuthenticationVerificationOptions;
 use webauthn_rp::request::register::{
-    PublicKeyCredentialUserEntity, RegistrationVerificationOptions, USER_HANDLE_MAX_LEN, UserHandle64, Username,
+    CredProtect, PublicKeyCredentialUserEntity, RegistrationVerificationOptions, USER_HANDLE_MAX_LEN, UserHandle64,
+    Username,
 };
 use webauthn_rp::request::{AsciiDomain, PublicKeyCredentialDescriptor, RpId};
 use webauthn_rp::response::register::{CompressedPubKey, DynamicState, StaticState};
@@ -144,7 +145,9 @@ impl Challenges {
         let rp = site.rp().ok_or(PasskeyError::Unknown)?;
         let name = Username::try_from(name).map_err(refused)?;
         let user = PublicKeyCredentialUserEntity { name, id: &id, display_name: None };
-        let options = PublicKeyCredentialCreationOptions::passkey(&rp, user, descriptors(present)?);
+        let mut options = PublicKeyCredentialCreationOptions::passkey(&rp, user, descriptors(present)?);
+        // Many authenticators know nothing of it, and would refuse. Who uses a passkey is verified each time anyway.
+        options.extensions.cred_protect = CredProtect::None;
         let (server, client) = options.start_ceremony().map_err(refused)?;
         let told = serde_json::to_string(&client).map_err(refused)?;
         self.put(whose, Challenge::Making(server), now);
@@ -165,6 +168,8 @@ impl Challenges {
         let registration = Registration::from_json_relaxed(json.as_bytes()).map_err(refused)?;
         let options = RegistrationVerificationOptions::<&str, &str> {
             allowed_origins: &[site.origin.as_str()],
+            // Some tell more than they were asked.
+            error_on_unsolicited_extensions: false,
             ..RegistrationVerificationOptions::default()
         };
         let made = state.verify(&rp, &registration, &options).map_err(refused)?;
@@ -215,6 +220,7 @@ impl Challenges {
         let mut credential = AuthenticatedCredential::new(id, &user, key, before).map_err(refused)?;
         let options = AuthenticationVerificationOptions::<&str, &str> {
             allowed_origins: &[site.origin.as_str()],
+            error_on_unsolicited_extensions: false,
             ..AuthenticationVerificationOptions::default()
         };
         state.verify(&rp, &shown.0, &mut credential, &options).map_err(refused)?;
