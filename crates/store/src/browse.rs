@@ -85,7 +85,7 @@ const NEVER: i64 = i64::MAX;
 
 /// A network that may hold a good part of all that is blocked.
 fn is_wide(net: IpNet) -> bool {
-    net.prefix_len() < if net.addr().is_ipv4() { 16 } else { 40 }
+    net.prefix_len() < if net.addr().is_ipv4() { 4 } else { 12 }
 }
 
 /// A condition with its values.
@@ -447,7 +447,7 @@ mod tests {
             (BlockBrowse { text: Some("%".into()), ..blank() }, vec![]),
             (BlockBrowse { net: Some("192.0.2.7/32".parse().unwrap()), ..blank() }, vec![41, 7]),
             (BlockBrowse { net: Some("192.0.2.4/31".parse().unwrap()), ..blank() }, vec![5, 4]),
-            (BlockBrowse { net: Some("2001::/16".parse().unwrap()), kind: BlockKind::Account, ..blank() }, vec![43]),
+            (BlockBrowse { net: Some("2000::/8".parse().unwrap()), kind: BlockKind::Account, ..blank() }, vec![43]),
             (BlockBrowse { domains: domains("example.test"), ..blank() }, vec![40]),
             (BlockBrowse { domains: Some(Vec::new()), ..blank() }, vec![]),
             (BlockBrowse { manual: Some(true), kind: BlockKind::Account, ..blank() }, vec![40]),
