@@ -11,6 +11,7 @@ mod deny;
 mod docs;
 mod e2e;
 mod fuzz;
+mod house;
 mod lab;
 mod package;
 mod process;
@@ -51,6 +52,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Check licences, sources and bans of all dependencies, and advisories if asked.
     Deny(deny::Args),
+    /// Try the API against its document, with schemathesis.
+    Contract(house::contract::Args),
     /// Build the Debian package, and try it.
     Package(package::Args),
     /// Check that links in the documents lead somewhere.
@@ -82,6 +85,10 @@ fn run(task: Task) -> Result<()> {
         Task::Bench(args) => bench::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::Deny(args) => deny::run(&args),
+        Task::Contract(args) => match house::contract::run_contract(&args)? {
+            Some(why) => anyhow::bail!("{why}"),
+            None => Ok(()),
+        },
         Task::Package(args) => package::package(&args),
         Task::Docs => docs::check(),
     }

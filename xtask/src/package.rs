@@ -3,9 +3,10 @@
 mod build;
 mod trial;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use build::Compression;
 
 use crate::process::{cargo, run, target};
 
@@ -29,6 +30,14 @@ pub(crate) struct Args {
     version: Option<String>,
 }
 
+/// The life of a package of this program. It is not compressed: that would take longer than all the rest.
+pub(crate) fn try_program(program: &Path) -> Result<()> {
+    let (out, version) = (tempfile::tempdir()?, env!("CARGO_PKG_VERSION"));
+    let first = build::build(program, version, out.path(), Compression::None)?;
+    let later = build::build(program, &format!("{version}+next"), out.path(), Compression::None)?;
+    trial::apart(&first, &later)
+}
+
 pub(crate) fn package(args: &Args) -> Result<()> {
     if let [first, second] = args.trial.as_slice() {
         return trial::run(first, second);
@@ -42,11 +51,11 @@ pub(crate) fn package(args: &Args) -> Result<()> {
     };
     let out = args.out.clone().unwrap_or_else(|| target().join("package"));
     let version = args.version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
-    let built = build::build(&program, version, &out)?;
+    let built = build::build(&program, version, &out, Compression::Xz)?;
     println!("built {}", built.display());
     if args.test {
         // Later than any version that ends the same way.
-        let later = build::build(&program, &format!("{version}+next"), &out)?;
+        let later = build::build(&program, &format!("{version}+next"), &out, Compression::None)?;
         trial::apart(&built, &later)?;
     }
     Ok(())

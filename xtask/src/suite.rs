@@ -7,8 +7,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use nix::unistd::Uid;
 
+use crate::house::{self, contract};
 use crate::process::{cargo, run as run_command, target};
-use crate::{debian, deny, docs, e2e, trial};
+use crate::{debian, deny, docs, e2e, package, trial};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -29,7 +30,7 @@ enum Outcome {
 }
 
 /// In an order that finds the cheapest fault first.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 12] = [
     ("format", format),
     ("packages", packages),
     ("lints", lints),
@@ -37,6 +38,9 @@ const CHECKS: [Check; 9] = [
     ("dependencies", dependencies),
     ("unit", unit),
     ("program", program),
+    ("pages", pages),
+    ("contract", contract),
+    ("package", packaged),
     ("trial", short_trial),
     ("e2e", end_to_end),
 ];
@@ -136,6 +140,35 @@ fn program(args: &Args) -> Result<Outcome> {
         return Ok(Outcome::Skipped("built with the tests of crates".to_owned()));
     }
     run_command(cargo().args(["build", "--workspace", "--bin", "fairban"]))?;
+    Ok(Outcome::Held)
+}
+
+/// Every page and list over a small store; how long they take over a large one is `cargo xtask bench --web`.
+fn pages(_: &Args) -> Result<Outcome> {
+    house::check(&target().join("debug/fairban"))?;
+    Ok(Outcome::Held)
+}
+
+/// The API against its document, a little; more of it is `cargo xtask contract`.
+fn contract(_: &Args) -> Result<Outcome> {
+    let why = contract::run_contract(&contract::Args::short(target().join("debug/fairban")))?;
+    Ok(why.map_or(Outcome::Held, Outcome::Skipped))
+}
+
+/// The life of the package, of the program that is built already.
+fn packaged(args: &Args) -> Result<Outcome> {
+    if !Uid::effective().is_root() {
+        return Ok(Outcome::Skipped(
+            "only root can install a package, be it apart from the machine's files".to_owned(),
+        ));
+    }
+    if crate::process::find("dpkg").is_none() {
+        return Ok(Outcome::Skipped("this is no Debian system".to_owned()));
+    }
+    if !args.no_install {
+        debian::install(&["adduser", "binutils", "dpkg-dev", "nftables"])?;
+    }
+    package::try_program(&target().join("debug/fairban"))?;
     Ok(Outcome::Held)
 }
 

@@ -27,7 +27,7 @@ pub use reference::reference;
 pub use remark::{Place, Problem, Problems, Remark, Warning};
 pub use settings::{
     Config, Control, Dovecot, Enforce, EnforceMode, Explain, Fleet, ForwardHeader, LinkSettings, Listen, MailSecurity,
-    Messages, Node, Notices, OnBlock, Portal, PortalImap, PortalLift, Postfix, SecondFactor, Secret, SendConfig,
-    SourceConfig, StoreConfig, SyslogListen, Web, WebOpenId,
+    Messages, Node, Notices, NotifyBy, NotifyTarget, Occasion, OnBlock, Portal, PortalImap, PortalLift, Postfix,
+    SecondFactor, Secret, SendConfig, SourceConfig, StoreConfig, SyslogListen, Web, WebOpenId,
 };
 pub use values::{ConfigValue, ValueSource};

@@ -186,6 +186,7 @@ fn blank(origin: Origin) -> Config {
         web: Web::default(),
         portal: Portal::default(),
         notices: Notices::default(),
+        notify: Vec::new(),
         fleet: Fleet::default(),
         warnings: Vec::new(),
         origin,

@@ -44,6 +44,8 @@ pub struct Config {
     pub portal: Portal,
     /// Mail about releases.
     pub notices: Notices,
+    /// Who is told of what happens.
+    pub notify: Vec<NotifyTarget>,
     /// The fleet.
     pub fleet: Fleet,
     /// What the operator should know; also what is understood but cannot be acted on by this version.
@@ -432,6 +434,118 @@ impl Notices {
 
 fn is_loopback(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Something that somebody may want to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Occasion {
+    /// Any block or guard began.
+    Blocked,
+    /// A rule made a block for good.
+    BlockPermanent,
+    /// A rule blocked a network: several addresses of it offended.
+    NetworkBlocked,
+    /// An account is guarded or locked.
+    AccountGuarded,
+    /// A rule stopped an account from sending.
+    SendingBlocked,
+    /// A person or program released a block.
+    Released,
+    /// A source of lines does not work, or works again.
+    SourceFailed,
+    /// The kernel is not what it should be: blocks are not in it, or somebody else changed it.
+    KernelTrouble,
+    /// Nothing can be stored, or it can again.
+    StoreTrouble,
+    /// This node goes on without its fleet, or has it again.
+    FleetTrouble,
+    /// An administrator signed in from a network where they never did.
+    AdministratorSignedIn,
+}
+
+impl Occasion {
+    /// Every occasion.
+    pub const ALL: &'static [Occasion] = &[
+        Occasion::Blocked,
+        Occasion::BlockPermanent,
+        Occasion::NetworkBlocked,
+        Occasion::AccountGuarded,
+        Occasion::SendingBlocked,
+        Occasion::Released,
+        Occasion::SourceFailed,
+        Occasion::KernelTrouble,
+        Occasion::StoreTrouble,
+        Occasion::FleetTrouble,
+        Occasion::AdministratorSignedIn,
+    ];
+    /// Those that are told if nobody chooses.
+    pub const USUAL: &'static [Occasion] = &[
+        Occasion::BlockPermanent,
+        Occasion::NetworkBlocked,
+        Occasion::AccountGuarded,
+        Occasion::SendingBlocked,
+        Occasion::SourceFailed,
+        Occasion::KernelTrouble,
+        Occasion::StoreTrouble,
+        Occasion::FleetTrouble,
+        Occasion::AdministratorSignedIn,
+    ];
+
+    /// Its name, such as `block_permanent`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Occasion::Blocked => "blocked",
+            Occasion::BlockPermanent => "block_permanent",
+            Occasion::NetworkBlocked => "network_blocked",
+            Occasion::AccountGuarded => "account_guarded",
+            Occasion::SendingBlocked => "sending_blocked",
+            Occasion::Released => "released",
+            Occasion::SourceFailed => "source_failed",
+            Occasion::KernelTrouble => "kernel_trouble",
+            Occasion::StoreTrouble => "store_trouble",
+            Occasion::FleetTrouble => "fleet_trouble",
+            Occasion::AdministratorSignedIn => "administrator_signed_in",
+        }
+    }
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotifyTarget {
+    /// Its name.
+    pub name: String,
+    /// Of what.
+    pub occasions: Vec<Occasion>,
+    /// The same of the same subject is told once in so long.
+    pub again: Duration,
+    /// How long telling may take each time.
+    pub time_limit: Duration,
+    /// How.
+    pub by: NotifyBy,
+}
+
+/// How somebody is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotifyBy {
+    /// By a POST of JSON.
+    Webhook {
+        /// Where to.
+        url: String,
+        /// A file with the key that it is signed by.
+        secret_file: Option<PathBuf>,
+        /// A PEM file of the authorities that may have signed its certificate; `None`: the system's.
+        authority: Option<PathBuf>,
+    },
+    /// By mail, over the relay of the notices.
+    Mail {
+        /// Who gets it.
+        to: String,
+    },
+    /// By a program, without a shell.
+    Command {
+        /// The program and its arguments.
+        arguments: Vec<String>,
+    },
 }
 
 /// The fleet.

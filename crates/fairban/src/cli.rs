@@ -92,6 +92,13 @@ pub(crate) enum Command {
     /// Tokens by which programs use the API.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Tell those that the configuration names under [[notify]] that this is a test.
+    ///
+    /// The exit status is 1 if somebody could not be told.
+    #[command(
+        after_help = "Examples:\n  fairban notify --test           everybody\n  fairban notify --test pager     only this one"
+    )]
+    Notify(NotifyArgs),
     /// Many mail servers that share what they see and decide, over Valkey or Redis.
     #[command(subcommand)]
     Fleet(FleetCommand),
@@ -411,6 +418,18 @@ pub(crate) enum SendBlockCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct NotifyArgs {
+    /// Send a test, and show what became of it.
+    #[arg(long, required = true)]
+    test: bool,
+    /// Only this one.
+    pub(crate) name: Option<String>,
+    /// As JSON: one object for each.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Subcommand)]

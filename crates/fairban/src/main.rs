@@ -8,6 +8,7 @@ mod daemon;
 mod fleet_command;
 mod import;
 mod lines;
+mod notify_command;
 mod parse_command;
 mod replay;
 mod setup;
@@ -69,6 +70,7 @@ fn run(cli: cli::Cli) -> anyhow::Result<ExitCode> {
         }
         Command::User(command) => user_command::run(command, cli.control),
         Command::Token(command) => token_command::run(command, cli.control),
+        Command::Notify(args) => notify_command::run(args, cli.control),
         Command::Fleet(command) => fleet_command::run(command, cli.control),
         command => control::client::run(command, cli.control),
     }

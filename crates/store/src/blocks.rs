@@ -104,14 +104,18 @@ fn begin(connection: &Connection, id: i64, decision: &Decision) -> rusqlite::Res
             ":code": code_number(decision.code),
         })?;
     let (first, last) = encoding::subject_net(&decision.subject).map(encoding::range).unzip();
+    let (kind, name) = listed_as(&decision.subject);
     connection
         .prepare_cached(
-            "INSERT INTO blocks(code, subject, action, rule, start, until, decision, net_first, net_last)
-             VALUES (:code, :subject, :action, :rule, :start, :until, :decision, :first, :last)
+            "INSERT INTO blocks(code, subject, action, rule, start, until, decision, net_first, net_last,
+                kind, name, diagnosis, effect)
+             VALUES (:code, :subject, :action, :rule, :start, :until, :decision, :first, :last,
+                :kind, :name, :diagnosis, :effect)
              ON CONFLICT(code, subject) DO UPDATE SET
                 start = CASE WHEN ended IS NULL THEN start ELSE excluded.start END,
                 action = excluded.action, rule = excluded.rule, until = excluded.until,
-                decision = excluded.decision, ended = NULL, how = NULL, ended_by = NULL",
+                decision = excluded.decision, diagnosis = excluded.diagnosis, effect = excluded.effect,
+                ended = NULL, how = NULL, ended_by = NULL",
         )?
         .execute(named_params! {
             ":code": code_number(decision.code),
@@ -123,8 +127,21 @@ fn begin(connection: &Connection, id: i64, decision: &Decision) -> rusqlite::Res
             ":decision": id,
             ":first": first,
             ":last": last,
+            ":kind": kind,
+            ":name": name,
+            ":diagnosis": encoding::word(&decision.diagnosis)?,
+            ":effect": encoding::word(&decision.effect)?,
         })?;
     Ok((true, replaced))
+}
+
+/// What is blocked, and the name of the account or sender: by these blocks are listed.
+fn listed_as(subject: &Subject) -> (&'static str, Option<String>) {
+    match subject {
+        Subject::Network(_) => ("network", None),
+        Subject::Account(name) | Subject::Pair(name, _) => ("account", Some(name.to_lowercase())),
+        Subject::Sending(sending) => ("sending", Some(sending.to_string().to_lowercase())),
+    }
 }
 
 /// A release wins over an older block of the same reference that arrives after it.
@@ -234,6 +251,15 @@ impl Reader {
 
     pub(crate) fn overlapping_ids(&self, net: IpNet, limit: usize) -> Result<Vec<i64>, StoreError> {
         let mut ids = self.inside(net)?;
+        ids.extend(self.around_ids(net)?);
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        ids.truncate(limit);
+        Ok(ids)
+    }
+
+    /// The blocks whose network holds this one, and is wider.
+    pub(crate) fn around_ids(&self, net: IpNet) -> Result<Vec<i64>, StoreError> {
+        let mut ids = Vec::new();
         // Two networks overlap only if one holds the other, so what is around `net` begins at one of its own prefixes.
         for prefix in 0..net.prefix_len() {
             let around = network_of(net.network(), prefix, prefix);
@@ -245,8 +271,6 @@ impl Reader {
                 ids.push(id?);
             }
         }
-        ids.sort_unstable_by(|a, b| b.cmp(a));
-        ids.truncate(limit);
         Ok(ids)
     }
 

@@ -1,6 +1,6 @@
 //! Blocks as somebody leafs through them: filtered, sorted, page by page.
 
-use fairban_types::{Diagnosis, Time};
+use fairban_types::{Diagnosis, Direction, Sender, Sending, Time};
 use ipnet::IpNet;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
@@ -62,6 +62,8 @@ pub struct BlockBrowse {
     pub ascending: bool,
     /// The most rows.
     pub limit: usize,
+    /// How many there are in all does not matter, and is not counted: [`Browsed::total`] says nothing then.
+    pub is_uncounted: bool,
     /// After this row: what [`Browsed::next`] was.
     pub after: Option<String>,
 }
@@ -82,6 +84,11 @@ const OVERLAPPING_MAX: usize = 10_000;
 /// The moment of an end that there is not.
 const NEVER: i64 = i64::MAX;
 
+/// A network that may hold a good part of all that is blocked.
+fn is_wide(net: IpNet) -> bool {
+    net.prefix_len() < if net.addr().is_ipv4() { 4 } else { 12 }
+}
+
 /// A condition with its values.
 #[derive(Default)]
 struct Where {
@@ -100,8 +107,21 @@ impl Where {
     }
 }
 
-/// The account's or sender's name in a subject's bytes: after the letter, and in a pair after the network.
-const NAME: &str = "lower(CAST(substr(b.subject, CASE substr(b.subject, 1, 1) WHEN x'34' THEN 7 WHEN x'36' THEN 19 ELSE 2 END) AS TEXT))";
+/// Of so few it is cheaper to sort them than to walk an order until enough have passed the filter.
+const FEW: i64 = 4000;
+
+/// How many blocks are in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StandingCounts {
+    /// Of addresses and networks.
+    pub networks: u64,
+    /// Of these by hand.
+    pub networks_by_hand: u64,
+    /// Of accounts, and of accounts at addresses.
+    pub accounts: u64,
+    /// Of sending.
+    pub sending: u64,
+}
 
 /// Whether the evidence of a block has this in its text. What prolongs a block may come without evidence of its own, so that
 /// all that was decided under its reference is looked at.
@@ -118,14 +138,40 @@ impl BlockSort {
             BlockSort::Rule => "b.rule".to_owned(),
         }
     }
+
+    /// The index that has this order: of those that have not ended, or of all.
+    fn index(self, is_standing: bool) -> &'static str {
+        match (self, is_standing) {
+            (BlockSort::Start, true) => "blocks_standing_start",
+            (BlockSort::Start, false) => "blocks_start",
+            (BlockSort::Until, true) => "blocks_standing_until",
+            (BlockSort::Until, false) => "blocks_until",
+            (BlockSort::Subject, true) => "blocks_standing",
+            (BlockSort::Subject, false) => "blocks_subject",
+            (BlockSort::Rule, true) => "blocks_standing_rule",
+            (BlockSort::Rule, false) => "blocks_rule",
+        }
+    }
 }
 
-fn first_letters(kind: BlockKind) -> &'static str {
+fn of_kind(kind: BlockKind) -> &'static str {
     match kind {
-        BlockKind::Any => "substr(b.subject, 1, 1) <> x'73'",
-        BlockKind::Network => "substr(b.subject, 1, 1) = x'6e'",
-        BlockKind::Account => "substr(b.subject, 1, 1) IN (x'61', x'34', x'36')",
-        BlockKind::Sending => "substr(b.subject, 1, 1) = x'73'",
+        BlockKind::Any => "b.kind IN ('network', 'account')",
+        BlockKind::Network => "b.kind = 'network'",
+        BlockKind::Account => "b.kind = 'account'",
+        BlockKind::Sending => "b.kind = 'sending'",
+    }
+}
+
+/// The index by which what passes the filter is found, named, since the planner has no statistics to go by.
+fn narrowest(browse: &BlockBrowse) -> &'static str {
+    if browse.net.is_some() {
+        // By number, or walked.
+        ""
+    } else if browse.text.is_some() || browse.domains.is_some() {
+        "INDEXED BY blocks_name"
+    } else {
+        "INDEXED BY blocks_list"
     }
 }
 
@@ -170,19 +216,32 @@ fn read_cursor(text: &str) -> Option<(Value, i64)> {
 impl Reader {
     /// Blocks that pass a filter, a page at a time. A cursor that is none of ours gives the first page.
     pub fn browse_blocks(&self, browse: &BlockBrowse) -> Result<Browsed, StoreError> {
+        if browse.domains.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Browsed { blocks: Vec::new(), next: None, total: 0 });
+        }
         let mut wheres = self.conditions(browse)?;
-        let count = format!("SELECT count(*) FROM blocks b {} WHERE {}", joined(browse), wheres.text());
-        let mut statement = self.connection.prepare_cached(&count)?;
-        let total: i64 = statement.query_row(params_from_iter(wheres.values.iter()), |row| row.get(0))?;
+        let index = narrowest(browse);
+        let count = format!("SELECT count(*) FROM blocks b {index} WHERE {}", wheres.text());
+        let total: i64 = if browse.is_uncounted {
+            i64::MAX
+        } else {
+            let mut statement = self.connection.prepare_cached(&count)?;
+            statement.query_row(params_from_iter(wheres.values.iter()), |row| row.get(0))?
+        };
+        if browse.limit == 0 || total == 0 {
+            return Ok(Browsed { blocks: Vec::new(), next: None, total: total.unsigned_abs() });
+        }
         let key = browse.sort.key();
         let (compare, order) = if browse.ascending { (">", "ASC") } else { ("<", "DESC") };
         if let Some((value, id)) = browse.after.as_deref().and_then(read_cursor) {
             wheres.add(format!("({key}, b.id) {compare} (?, ?)"), [value, Value::Integer(id)]);
         }
+        let is_standing = browse.standing.is_some_and(|(_, is_standing)| is_standing);
+        let walk = format!("INDEXED BY {}", browse.sort.index(is_standing));
+        let index = if total <= FEW || browse.net.is_some_and(|net| !is_wide(net)) { index } else { &walk };
         // The rows first, and what belongs to them only for those that are shown.
         let sql = format!(
-            "SELECT b.id, {key} FROM blocks b {} WHERE {} ORDER BY {key} {order}, b.id {order} LIMIT ?",
-            joined(browse),
+            "SELECT b.id, {key} FROM blocks b {index} WHERE {} ORDER BY {key} {order}, b.id {order} LIMIT ?",
             wheres.text()
         );
         wheres.values.push(Value::Integer(encoding::number(browse.limit.saturating_add(1))));
@@ -210,10 +269,14 @@ impl Reader {
             None => {}
             Some((now, true)) => {
                 wheres.add("b.ended IS NULL AND (b.until IS NULL OR b.until > ?)", [now.millis().into()]);
+                if browse.sort == BlockSort::Until {
+                    // The same again, as the order says it: so the walk begins there.
+                    wheres.add(format!("{} > ?", browse.sort.key()), [now.millis().into()]);
+                }
             }
             Some((now, false)) => wheres.add("coalesce(b.ended, b.until) <= ?", [now.millis().into()]),
         }
-        wheres.add(first_letters(browse.kind), []);
+        wheres.add(of_kind(browse.kind), []);
         if let Some(manual) = browse.manual {
             wheres.add(if manual { "b.rule = 'manual'" } else { "b.rule <> 'manual'" }, []);
         }
@@ -221,31 +284,75 @@ impl Reader {
             wheres.add("b.rule = ?", [rule.clone().into()]);
         }
         if let Some(diagnosis) = &browse.diagnosis {
-            wheres.add("d.diagnosis = ?", [word(diagnosis)?.into()]);
+            wheres.add("b.diagnosis = ?", [word(diagnosis)?.into()]);
         }
         if let Some(text) = &browse.text {
-            wheres.add(
-                format!("substr(b.subject, 1, 1) <> x'6e' AND instr({NAME}, ?) > 0"),
-                [text.to_lowercase().into()],
-            );
+            wheres.add("b.name IS NOT NULL AND instr(b.name, ?) > 0", [text.to_lowercase().into()]);
         }
         if let Some(net) = browse.net {
-            let ids = self.overlapping_ids(net, OVERLAPPING_MAX)?;
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            wheres.add(format!("b.id IN ({})", ids.join(",")), []);
+            if is_wide(net) {
+                // Too many to be collected first. The unary plus keeps the planner from doing that.
+                let ((first, last), around) = (encoding::range(net), encoding::json(&self.around_ids(net)?)?);
+                wheres.add(
+                    "(+b.net_first BETWEEN ? AND ? AND b.net_last <= ? OR b.id IN (SELECT value FROM json_each(?)))",
+                    [first.to_vec().into(), last.to_vec().into(), last.to_vec().into(), around.into()],
+                );
+            } else {
+                let ids = self.overlapping_ids(net, OVERLAPPING_MAX)?;
+                wheres.add("b.id IN (SELECT value FROM json_each(?))", [encoding::json(&ids)?.into()]);
+            }
         }
         if let Some(domains) = &browse.domains {
             let any =
                 |one: &str| if domains.is_empty() { "0".to_owned() } else { vec![one; domains.len()].join(" OR ") };
-            let (named, proved) = (any(&format!("{NAME} LIKE ? ESCAPE '\\'")), any(PROVED));
+            let (named, proved) = (any("b.name LIKE ? ESCAPE '\\'"), any(PROVED));
             let like = domains.iter().map(|domain| format!("%@{}", unlike(domain)).into());
             let quoted = domains.iter().map(|domain| format!("@{}\"", domain.to_lowercase()).into());
-            wheres.add(
-                format!("CASE substr(b.subject, 1, 1) WHEN x'6e' THEN ({proved}) ELSE ({named}) END"),
-                quoted.chain(like),
-            );
+            wheres.add(format!("CASE WHEN b.name IS NULL THEN ({proved}) ELSE ({named}) END"), quoted.chain(like));
         }
         Ok(wheres)
+    }
+
+    /// How many blocks are in force at a moment.
+    pub fn count_standing(&self, now: Time) -> Result<StandingCounts, StoreError> {
+        let sql = "SELECT b.kind, sum(b.rule = 'manual'), count(*) FROM blocks b INDEXED BY blocks_list
+             WHERE b.kind IN ('network', 'account', 'sending') AND b.ended IS NULL AND (b.until IS NULL OR b.until > ?1)
+             GROUP BY b.kind";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([now.millis()])?;
+        let mut counts = StandingCounts::default();
+        while let Some(row) = rows.next()? {
+            let count = row.get::<_, i64>(2)?.unsigned_abs();
+            match row.get::<_, String>(0)?.as_str() {
+                "network" => {
+                    counts.networks = count;
+                    counts.networks_by_hand = row.get::<_, i64>(1)?.unsigned_abs();
+                }
+                "account" => counts.accounts = count,
+                _ => counts.sending = count,
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The blocks of an account: of itself, of it at addresses, and of its sending. Newest first.
+    pub fn blocks_of_account(&self, account: &str, limit: usize) -> Result<Vec<Block>, StoreError> {
+        let name = account.to_lowercase();
+        // As they are written down: see `fairban_types::Sending`.
+        let mut names = vec![name.clone()];
+        for way in [Direction::Inbound, Direction::Outbound, Direction::Both] {
+            for sender in [Sender::Account(name.clone()), Sender::Address(name.clone())] {
+                names.push(Sending { sender, direction: way }.to_string().to_lowercase());
+            }
+        }
+        let marks = vec!["?"; names.len()].join(", ");
+        let sql = format!(
+            "SELECT id FROM blocks INDEXED BY blocks_name WHERE name IN ({marks}) ORDER BY start DESC, id DESC LIMIT {limit}"
+        );
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let ids: Vec<i64> =
+            statement.query_map(params_from_iter(names), |row| row.get(0))?.collect::<Result<_, _>>()?;
+        self.blocks_of(ids.into_iter())
     }
 
     /// What an account usually sends, as the engine's own text.
@@ -254,11 +361,6 @@ impl Reader {
         let mut statement = self.connection.prepare_cached("SELECT habit FROM habits WHERE account = ?1")?;
         Ok(statement.query_row([account], |row| row.get(0)).optional()?)
     }
-}
-
-/// The diagnosis is the decision's.
-fn joined(browse: &BlockBrowse) -> &'static str {
-    if browse.diagnosis.is_some() { "JOIN decisions d ON d.id = b.decision" } else { "" }
 }
 
 #[cfg(test)]
@@ -372,6 +474,7 @@ mod tests {
             (BlockBrowse { text: Some("%".into()), ..blank() }, vec![]),
             (BlockBrowse { net: Some("192.0.2.7/32".parse().unwrap()), ..blank() }, vec![41, 7]),
             (BlockBrowse { net: Some("192.0.2.4/31".parse().unwrap()), ..blank() }, vec![5, 4]),
+            (BlockBrowse { net: Some("2000::/8".parse().unwrap()), kind: BlockKind::Account, ..blank() }, vec![43]),
             (BlockBrowse { domains: domains("example.test"), ..blank() }, vec![40]),
             (BlockBrowse { domains: Some(Vec::new()), ..blank() }, vec![]),
             (BlockBrowse { manual: Some(true), kind: BlockKind::Account, ..blank() }, vec![40]),

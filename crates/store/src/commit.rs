@@ -28,7 +28,7 @@ impl Store {
 
     fn write(&self, batch: &Batch) -> rusqlite::Result<(Segment, CommitInfo)> {
         let transaction = Transaction::new_unchecked(self.connection(), TransactionBehavior::Immediate)?;
-        let mut log = Log { connection: &transaction, names: self.names(), segment: self.segment };
+        let mut log = Log { connection: &transaction, names: self.names(), segment: self.segment.clone() };
         let info = log.write(&batch.happenings)?;
         let segment = log.segment;
         write_rest(&transaction, batch)?;
@@ -78,9 +78,10 @@ impl Log<'_> {
                         self.segment.write(self.connection)?;
                         self.segment = self.segment.next();
                     }
-                    self.segment.add(stored.event.time);
+                    let numbers = events::numbers(self.connection, self.names, stored)?;
+                    self.segment.add(stored.event.time, numbers);
                     self.segment.committed = self.segment.committed.max(now);
-                    events::insert(self.connection, self.names, &self.segment, stored)?;
+                    events::insert(self.connection, self.names, &self.segment, numbers, stored)?;
                     info.events += 1;
                 }
                 Happening::Decision(decision) => {

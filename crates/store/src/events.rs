@@ -4,11 +4,11 @@ use std::sync::Arc;
 use fairban_types::{Event, EventKind, Time, Witness};
 use ipnet::IpNet;
 use rusqlite::types::{Type, Value};
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, Row, StatementStatus, named_params};
 
 use crate::encoding::{self, AddressBytes, column};
 use crate::names::Names;
-use crate::segments::Segment;
+use crate::segments::{Asked, Segment};
 use crate::{Outcome, Reader, StoreError, StoredEvent};
 
 /// Which events to list; what is `None` does not matter.
@@ -46,15 +46,21 @@ const INSERT: &str = "INSERT INTO events(seq, segment, time, client, kind, servi
 pub(crate) const COLUMNS: &str = "seq, time, client, kind, service, outcome, node, count, witness,
     account, digest, session, helo, return_path, recipient, program, method, reason";
 
+/// The numbers of an event's kind, outcome and node.
+pub(crate) fn numbers(connection: &Connection, names: &Names, stored: &StoredEvent) -> rusqlite::Result<[i64; 3]> {
+    let node = names.node_id(connection, &stored.node)?;
+    Ok([names.kinds.id(stored.event.kind), names.outcomes.id(stored.outcome), node])
+}
+
 /// Writes an event under the number that its segment has given it.
 pub(crate) fn insert(
     connection: &Connection,
     names: &Names,
     segment: &Segment,
+    [kind, outcome, node]: [i64; 3],
     stored: &StoredEvent,
 ) -> rusqlite::Result<()> {
     let event = &stored.event;
-    let node = names.node_id(connection, &stored.node)?;
     let mut statement = connection.prepare_cached(INSERT)?;
     let client = AddressBytes::of(event.client);
     let witness = match &event.witness {
@@ -71,9 +77,9 @@ pub(crate) fn insert(
     bind(&segment.number)?;
     bind(&event.time.millis())?;
     bind(&client.as_slice())?;
-    bind(&names.kinds.id(event.kind))?;
+    bind(&kind)?;
     bind(&names.services.id(event.service))?;
-    bind(&names.outcomes.id(stored.outcome))?;
+    bind(&outcome)?;
     bind(&node)?;
     bind(&(event.count != 1).then_some(event.count))?;
     bind(&witness.as_deref())?;
@@ -146,12 +152,33 @@ fn witness(text: Option<&str>) -> rusqlite::Result<Witness<'static>> {
 struct Question {
     sql: String,
     values: Vec<(&'static str, Value)>,
+    /// What a segment must have to be looked at.
+    asked: Asked,
+}
+
+/// Of the work that one look may take: SQLite's own steps, of which a row takes some ten, and so many for each segment.
+const STEPS_MAX: i64 = 1_000_000;
+const STEPS_PER_SEGMENT: i64 = 300;
+
+/// What a bounded look found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// The events.
+    pub events: Vec<LoggedEvent>,
+    /// There may be more before this number: look there next. `None`: that was all.
+    pub before: Option<i64>,
+}
+
+/// A network in which so many clients are that another index is narrower.
+fn is_wide(net: IpNet) -> bool {
+    net.prefix_len() < if net.addr().is_ipv4() { 12 } else { 32 }
 }
 
 impl Question {
     fn new(connection: &Connection, names: &Names, filter: &EventFilter) -> rusqlite::Result<Self> {
         let mut values: Vec<(&'static str, Value)> = Vec::new();
         // The narrowest index, named, since the planner has no statistics to go by.
+        let mut asked: Asked = [None; 3];
         let mut index = "NOT INDEXED";
         let mut wheres = String::from("seq BETWEEN :first AND :last AND +segment = :segment");
         let mut by_index = |name: &'static str| {
@@ -160,7 +187,9 @@ impl Question {
             }
         };
         if let Some(net) = filter.client {
-            by_index("INDEXED BY events_client");
+            if !is_wide(net) || filter.account.is_none() && filter.kind.is_none() {
+                by_index("INDEXED BY events_client");
+            }
             wheres.push_str(" AND client BETWEEN :from AND :to AND length(client) = length(:from)");
             values.push((":from", AddressBytes::of(net.network()).as_slice().to_vec().into()));
             values.push((":to", AddressBytes::of(net.broadcast()).as_slice().to_vec().into()));
@@ -173,6 +202,7 @@ impl Question {
         if let Some(kind) = filter.kind {
             by_index("INDEXED BY events_kind");
             wheres.push_str(" AND kind = :kind");
+            asked[0] = Some(names.kinds.id(kind));
             values.push((":kind", names.kinds.id(kind).into()));
         }
         if index != "NOT INDEXED" {
@@ -189,14 +219,17 @@ impl Question {
         }
         if let Some(node) = &filter.node {
             wheres.push_str(" AND node = :node");
-            values.push((":node", Names::find_node(connection, node)?.into()));
+            let node = Names::find_node(connection, node)?;
+            asked[2] = Some(node);
+            values.push((":node", node.into()));
         }
         if let Some(outcome) = filter.outcome {
             wheres.push_str(" AND outcome = :outcome");
+            asked[1] = Some(names.outcomes.id(outcome));
             values.push((":outcome", names.outcomes.id(outcome).into()));
         }
         let sql = format!("SELECT {COLUMNS} FROM events {index} WHERE {wheres} ORDER BY seq DESC LIMIT :limit");
-        Ok(Question { sql, values })
+        Ok(Question { sql, values, asked })
     }
 }
 
@@ -209,15 +242,39 @@ impl Reader {
         limit: usize,
         before_seq: Option<i64>,
     ) -> Result<Vec<LoggedEvent>, StoreError> {
-        let mut events = Vec::new();
+        Ok(self.look_within(filter, limit, before_seq, i64::MAX)?.events)
+    }
+
+    /// The same, but after a bounded amount of work it says how far it came, with the fewer events found so far. However
+    /// large the log is and whatever is asked, that takes a moment.
+    pub fn look(&self, filter: &EventFilter, limit: usize, before_seq: Option<i64>) -> Result<Looked, StoreError> {
+        self.look_within(filter, limit, before_seq, STEPS_MAX)
+    }
+
+    fn look_within(
+        &self,
+        filter: &EventFilter,
+        limit: usize,
+        before_seq: Option<i64>,
+        steps_max: i64,
+    ) -> Result<Looked, StoreError> {
+        let mut events: Vec<LoggedEvent> = Vec::new();
         let question = Question::new(&self.connection, &self.names, filter)?;
         let mut statement = self.connection.prepare_cached(&question.sql)?;
-        let before = before_seq.unwrap_or(i64::MAX);
+        let (before, mut steps) = (before_seq.unwrap_or(i64::MAX), 0_i64);
         for segment in Segment::all(&self.connection)?.iter().rev() {
             let out_of_time = filter.since.is_some_and(|since| segment.time_max < since.millis())
                 || filter.until.is_some_and(|until| segment.time_min >= until.millis());
-            if events.len() >= limit || segment.seq_first >= before || out_of_time {
+            let is_empty = segment.seq_first >= before || segment.seq_first > segment.seq_last;
+            if is_empty || out_of_time || !segment.may_have(question.asked) {
                 continue;
+            }
+            if events.len() >= limit {
+                return Ok(Looked { before: events.last().map(|last| last.seq), events });
+            }
+            // A segment is looked at whole: it is small, and what is half looked at would never be done.
+            if steps >= steps_max {
+                return Ok(Looked { before: Some(segment.seq_last + 1), events });
             }
             let last = segment.seq_last.min(before.saturating_sub(1));
             let left = encoding::number(limit - events.len());
@@ -229,8 +286,11 @@ impl Reader {
             while let Some(row) = rows.next()? {
                 events.extend(read(&self.connection, &self.names, row)?);
             }
+            drop(rows);
+            steps += STEPS_PER_SEGMENT + i64::from(statement.reset_status(StatementStatus::VmStep));
         }
-        Ok(events)
+        let before = (events.len() >= limit).then(|| events.last().map(|last| last.seq)).flatten();
+        Ok(Looked { before, events })
     }
 
     /// The event of a sequence number, if retention has left it.
@@ -242,5 +302,60 @@ impl Reader {
             Some(row) => Ok(read(&self.connection, &self.names, row)?),
             None => Ok(None),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fairban_types::Service;
+
+    use super::*;
+    use crate::{Batch, Store};
+
+    /// 30,000 events, of which every hundredth is of another node.
+    fn store() -> Store {
+        let mut store = Store::in_memory().unwrap();
+        let mut batch = Batch::default();
+        let nodes: [Arc<str>; 2] = ["mx1".into(), "mx2".into()];
+        for number in 0..30_000_u32 {
+            let client = std::net::Ipv4Addr::from(0xc000_0200 | (number % 7)).into();
+            let event = Event::new(EventKind::LoginFailed, Time::from_secs(i64::from(number)), client, Service::Imap);
+            let node = nodes[usize::from(number % 100 == 0)].clone();
+            batch.event(StoredEvent { node, outcome: Outcome::Counted, event: event.account("alice") });
+        }
+        store.commit(&batch).unwrap();
+        store
+    }
+
+    #[test]
+    fn looks_that_end_early_find_all_together() {
+        let store = store();
+        let all = EventFilter::default;
+        for filter in [
+            EventFilter { node: Some("mx2".into()), ..all() },
+            EventFilter { client: Some("0.0.0.0/0".parse().unwrap()), node: Some("mx2".into()), ..all() },
+            EventFilter { account: Some("alice".into()), node: Some("mx2".into()), ..all() },
+        ] {
+            let (mut before, mut found, mut looks) = (None, Vec::new(), 0);
+            loop {
+                let looked = store.look_within(&filter, 100, before, 1).unwrap();
+                found.extend(looked.events.into_iter().map(|logged| logged.seq));
+                (before, looks) = (looked.before, looks + 1);
+                if before.is_none() {
+                    break;
+                }
+            }
+            let whole: Vec<i64> = store.events(&filter, 1000, None).unwrap().iter().map(|logged| logged.seq).collect();
+            assert_eq!((found.len(), &found), (300, &whole), "{filter:?}");
+            assert!(looks >= 4, "each look ends after one segment, not after {looks} in all");
+        }
+    }
+
+    #[test]
+    fn segments_without_what_is_asked_for_are_passed_over() {
+        let store = store();
+        let filter = EventFilter { outcome: Some(Outcome::Spared), ..EventFilter::default() };
+        // Not one step is left, and yet that was all.
+        assert_eq!(store.look_within(&filter, 10, None, 0).unwrap(), Looked::default());
     }
 }

@@ -27,11 +27,22 @@ pub enum RecallItem {
 impl Reader {
     /// Gives `take` the events since a moment (by the sources' clocks), and between them the decisions since then, all in
     /// the order in which they happened here.
-    pub fn recall(&self, since: Time, mut take: impl FnMut(RecallItem)) -> Result<(), StoreError> {
+    pub fn recall(&self, since: Time, take: impl FnMut(RecallItem)) -> Result<(), StoreError> {
+        self.recall_after(0, since, take)
+    }
+
+    /// The same, but only events after this number; others are not even read.
+    pub fn recall_after(
+        &self,
+        after_seq: i64,
+        since: Time,
+        mut take: impl FnMut(RecallItem),
+    ) -> Result<(), StoreError> {
         let first = Segment::all(&self.connection)?
             .iter()
             .find(|segment| segment.time_max >= since.millis())
-            .map_or(i64::MAX, |segment| segment.seq_first);
+            .map_or(i64::MAX, |segment| segment.seq_first)
+            .max(after_seq.saturating_add(1));
         let sql = format!("SELECT {} FROM events WHERE seq >= ?1 AND time >= ?2 ORDER BY seq", events::COLUMNS);
         let mut event_statement = self.connection.prepare_cached(&sql)?;
         let mut event_rows = event_statement.query((first, since.millis()))?;

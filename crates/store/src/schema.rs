@@ -7,8 +7,12 @@ use crate::encoding::number;
 const APPLICATION_ID: i64 = 0x4642_414e;
 
 /// One step per schema: step `n` leads from schema `n` to `n + 1`. Steps are never edited, only added.
-pub(crate) const STEPS: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub(crate) const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// The schema that this program writes.
 pub(crate) fn newest(steps: &[&str]) -> i64 {
@@ -92,6 +96,30 @@ mod tests {
         connection.execute("INSERT INTO a VALUES (7)", []).unwrap();
         migrate(&mut connection, THREE).unwrap();
         assert_eq!(connection.query_row("SELECT y FROM a", [], |row| row.get::<_, i64>(0)).unwrap(), 7);
+    }
+
+    #[test]
+    fn blocks_of_schema_3_are_listed_as_new_ones_are() {
+        let mut connection = at(&STEPS[..3]);
+        for (id, subject) in [(1, "6ec000020720"), (2, "61416c69636540622e74657374"), (3, "34c000020720626f62")] {
+            connection
+                .execute_batch(&format!(
+                    "INSERT INTO decisions VALUES ({id}, 0, {id}, 5, 'block', x'{subject}', 'login', NULL, '', 1, 1, NULL,
+                         'drop', 'password_guessing', 1, 0, 1, NULL);
+                     INSERT INTO blocks(id, code, subject, action, rule, start, decision)
+                         VALUES ({id}, {id}, x'{subject}', 'block', 'login', 5, {id});"
+                ))
+                .unwrap();
+        }
+        migrate(&mut connection, STEPS).unwrap();
+        let mut statement = connection.prepare("SELECT kind, name, diagnosis, effect FROM blocks ORDER BY id").unwrap();
+        let rows = statement.query_map([], |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?, row.get::<_, String>(2)?))
+        });
+        let rows: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
+        let row =
+            |kind: &str, name: Option<&str>| (kind.to_owned(), name.map(str::to_owned), "password_guessing".to_owned());
+        assert_eq!(rows, [row("network", None), row("account", Some("alice@b.test")), row("account", Some("bob"))]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod proxies;
 mod random;
 mod security;
 mod tls;
+pub mod webhook;
 
 pub use bucket::Rate;
 pub use clock::Clock;

@@ -126,6 +126,7 @@ pub struct Notices {
     languages: Languages,
     zone: TimeZone,
     clock: Clock,
+    transport: AsyncSmtpTransport<Tokio1Executor>,
     limiter: Mutex<Limiter>,
     queue: mpsc::Sender<Message>,
     task: JoinHandle<()>,
@@ -167,9 +168,10 @@ impl Notices {
         };
         let transport = transport(&settings.relay)?;
         let (queue, mut waiting) = mpsc::channel::<Message>(QUEUE_MAX);
+        let relay = transport.clone();
         let task = tokio::spawn(async move {
             while let Some(message) = waiting.recv().await {
-                if let Err(error) = transport.send(message).await {
+                if let Err(error) = relay.send(message).await {
                     tracing::warn!(%error, "a notice could not be sent");
                 }
             }
@@ -183,6 +185,7 @@ impl Notices {
             languages,
             zone,
             clock,
+            transport,
             limiter: Mutex::new(limiter),
             queue,
             task,
@@ -217,6 +220,24 @@ impl Notices {
             self.queue(administrator.clone(), &default, key, notice);
         }
         true
+    }
+
+    /// Sends one mail of plain text, and waits until the relay has it.
+    ///
+    /// # Errors
+    /// Why the relay has it not, in words for the operator.
+    pub async fn mail(&self, to: &str, subject: &str, text: String) -> Result<(), String> {
+        let to = to.parse::<Mailbox>().map_err(|_| format!("'{to}' is no mail address"))?;
+        let subject: String = subject.chars().filter(|letter| !letter.is_control()).collect();
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(subject)
+            .header(AutoSubmitted)
+            .header(ContentType::TEXT_PLAIN)
+            .body(text)
+            .map_err(|error| error.to_string())?;
+        self.transport.send(message).await.map(drop).map_err(|error| error.to_string())
     }
 
     fn queue(&self, to: Mailbox, words: &Words, key: &str, notice: &Notice) {

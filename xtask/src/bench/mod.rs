@@ -32,6 +32,15 @@ pub(crate) struct Args {
     /// Only the fleet.
     #[arg(long)]
     fleet: bool,
+    /// Only the administrator's pages and the API, over a large store.
+    #[arg(long)]
+    web: bool,
+    /// With `--web`: so many events in the log, and a hundredth of them in blocks in force.
+    #[arg(long, default_value_t = 10_000_000, value_name = "EVENTS")]
+    rows: u64,
+    /// With `--web`: use the store in this folder, or fill one there and leave it.
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
     /// Use this program instead of building one.
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
@@ -48,6 +57,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             target().join("release/fairban")
         }
     };
+    if args.web {
+        let rounds = if args.quick { 3 } else { 7 };
+        return crate::house::measure(&program, args.store.as_deref(), args.rows, args.rows / 100, rounds);
+    }
     if args.fleet {
         return fleet::measure(&program, args.quick);
     }

@@ -16,8 +16,17 @@ const COMPLETIONS: [(&str, &str); 3] = [
     ("fish", "usr/share/fish/vendor_completions.d/fairban.fish"),
 ];
 
+/// How a package's files are packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Compression {
+    /// Small, for people.
+    Xz,
+    /// At once, for tests.
+    None,
+}
+
 /// Builds the package of a program, and returns the file.
-pub(super) fn build(program: &Path, version: &str, out: &Path) -> Result<PathBuf> {
+pub(super) fn build(program: &Path, version: &str, out: &Path, compression: Compression) -> Result<PathBuf> {
     for tool in ["dpkg-deb", "dpkg-shlibdeps", "strip", "gzip"] {
         ensure!(find(tool).is_some(), "there is no {tool}: install dpkg-dev and binutils");
     }
@@ -32,9 +41,13 @@ pub(super) fn build(program: &Path, version: &str, out: &Path) -> Result<PathBuf
     generated(program, &tree)?;
     control(&tree, &sources, folder.path(), version)?;
     let architecture = architecture()?;
+    let compression = match compression {
+        Compression::Xz => "-Zxz",
+        Compression::None => "-Znone",
+    };
     fs::create_dir_all(out)?;
     let file = out.join(format!("fairban_{version}_{architecture}.deb"));
-    run(Command::new("dpkg-deb").args(["--root-owner-group", "-Zxz", "--build"]).arg(&tree).arg(&file))?;
+    run(Command::new("dpkg-deb").args(["--root-owner-group", compression, "--build"]).arg(&tree).arg(&file))?;
     Ok(file)
 }
 

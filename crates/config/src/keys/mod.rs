@@ -5,6 +5,7 @@ mod explain;
 mod fleet;
 mod input;
 mod machine;
+mod notify;
 mod outbound;
 mod portal;
 mod rule;

@@ -7,7 +7,7 @@ use crate::takes::{self, Takes};
 use crate::tree::Value;
 
 pub(super) fn add(section: Section<Draft>) -> Section<Draft> {
-    section
+    let section = section
         .table("send", send(), |draft| &mut draft.config)
         .table("messages", messages(), |draft| &mut draft.config.messages)
         .table("dovecot", dovecot(), |draft| &mut draft.config.dovecot)
@@ -15,8 +15,8 @@ pub(super) fn add(section: Section<Draft>) -> Section<Draft> {
         .table("explain", super::explain::section(), |draft| &mut draft.config.explain)
         .table("web", super::web::section(), |draft| &mut draft.config.web)
         .table("portal", portal::section(), |draft| &mut draft.config.portal)
-        .table("notices", portal::notices(), |draft| &mut draft.config.notices)
-        .table("fleet", super::fleet::section(), |draft| &mut draft.config.fleet)
+        .table("notices", portal::notices(), |draft| &mut draft.config.notices);
+    super::notify::add(section).table("fleet", super::fleet::section(), |draft| &mut draft.config.fleet)
 }
 
 fn dovecot() -> Section<Dovecot> {

@@ -29,6 +29,10 @@ pub(super) async fn answer(shared: &Shared, request: Request, by: &str) -> anyho
             other => vec![other],
         },
         Request::Why { subject } => vec![why(shared, subject, by).await?],
+        Request::NotifyTest { name } => match &shared.notifier {
+            Some(notifier) => notifier.test(name.as_deref()).await,
+            None => vec![Reply::No("the daemon is just starting: try again".to_owned())],
+        },
         Request::Access(wish) => match &shared.access {
             Some(access) => access.answer(wish, by).await,
             None => vec![Reply::No("the daemon is just starting: try again".to_owned())],
@@ -43,7 +47,8 @@ pub(super) async fn answer(shared: &Shared, request: Request, by: &str) -> anyho
     })
 }
 
-pub(super) fn listed(block: &Block) -> Listed {
+/// A block as lists show it.
+pub(crate) fn listed(block: &Block) -> Listed {
     let decision = &block.decision;
     Listed {
         code: decision.code,

@@ -8,6 +8,7 @@ mod involved;
 mod past;
 pub(crate) mod server;
 
+pub(crate) use answers::listed;
 pub(crate) use involved::{Involved, Place};
 pub(crate) use past::{is_standing, with_evidence};
 
@@ -86,6 +87,10 @@ pub(crate) enum Request {
         subject: Subject,
         account: String,
         client: std::net::IpAddr,
+    },
+    /// Has everybody, or the one of this name, be told that this is a test.
+    NotifyTest {
+        name: Option<String>,
     },
     /// Users and tokens of the administrator's pages.
     Access(AccessWish),
@@ -326,6 +331,9 @@ pub(crate) struct Status {
     pub(crate) enforcement: Enforcement,
     pub(crate) store: StoreStatus,
     pub(crate) sources: Vec<SourceStatus>,
+    /// Those who are told of what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notify: Vec<NotifyStatus>,
     /// The servers that mail servers ask.
     #[serde(default)]
     pub(crate) asking: Vec<AskingStatus>,
@@ -408,6 +416,29 @@ pub(crate) struct AskingStatus {
     pub(crate) limited: u64,
     pub(crate) last: Option<Time>,
     /// What is wrong, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
+}
+
+/// How telling somebody goes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct NotifyStatus {
+    /// Its name in the configuration.
+    pub(crate) name: String,
+    /// `webhook`, `mail` or `command`.
+    pub(crate) by: String,
+    /// Messages that were taken,
+    pub(crate) told: u64,
+    /// given up after several tries,
+    pub(crate) failed: u64,
+    /// left out because too many waited,
+    pub(crate) left_out: u64,
+    /// or wait.
+    pub(crate) waiting: u64,
+    /// When the last one was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Time>,
+    /// Why the last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
 }

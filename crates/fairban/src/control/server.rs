@@ -12,7 +12,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 
 use super::{REQUEST_MAX, Reply, Request, answers};
-use crate::daemon::{Access, Told, Wish};
+use crate::daemon::{Access, Notifier, Told, Wish};
 
 /// The most connections at once.
 const PEERS_MAX: usize = 64;
@@ -27,16 +27,23 @@ pub(crate) struct Shared {
     reader: Arc<Mutex<Reader>>,
     /// Users and tokens, for the control socket.
     pub(super) access: Option<Arc<Access>>,
+    /// Those who are told of what happens, for the control socket.
+    pub(super) notifier: Option<Arc<Notifier>>,
 }
 
 impl Shared {
     pub(crate) fn new(wishes: mpsc::Sender<Wish>, feed: broadcast::Sender<Told>, reader: Reader) -> Self {
-        Shared { wishes, feed, reader: Arc::new(Mutex::new(reader)), access: None }
+        Shared { wishes, feed, reader: Arc::new(Mutex::new(reader)), access: None, notifier: None }
     }
 
     /// The same with the users and tokens of the administrator's pages.
     pub(crate) fn with_access(self, access: Arc<Access>) -> Self {
         Shared { access: Some(access), ..self }
+    }
+
+    /// The same with those who are told of what happens.
+    pub(crate) fn with_notifier(self, notifier: Arc<Notifier>) -> Self {
+        Shared { notifier: Some(notifier), ..self }
     }
 
     /// Has the core carry out a wish.

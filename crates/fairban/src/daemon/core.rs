@@ -352,6 +352,9 @@ impl Core {
         if config.notices != self.config.notices {
             needs_restart.push("[notices]");
         }
+        if config.notify != self.config.notify {
+            needs_restart.push("[[notify]]");
+        }
         if config.fleet != self.config.fleet {
             needs_restart.push("[fleet]");
         }

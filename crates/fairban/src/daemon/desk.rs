@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fairban_config::{Config, ValueSource};
 use fairban_protocols::Judge as _;
-use fairban_store::{BlockBrowse, BlockKind, Reader, StoreError};
+use fairban_store::{Reader, StoreError};
 use fairban_types::{Code, Decision, Event, Service, SignIn, Subject, Verdict, single};
 use fairban_web::access::{Act, Answer, Change, DeskError, Sight, Vault};
 use fairban_web::admin::desk::{Outcome, Setting, What};
@@ -14,10 +14,13 @@ use fairban_web::admin::{Desk, view};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
+use super::fed::Fed;
 use super::judge::{Answers, SharedEngine};
 use super::keep::{self, SetDetail};
 use super::kernel::Kernel;
-use super::lookup::{Found, account, accounts, blocks, events, felt, never_row, receipt, row};
+use super::lookup::{
+    Chain, Found, account, accounts, blocks, counts, events, felt, never_row, newest, receipt, row, with_states,
+};
 use super::tally::Tally;
 use super::{Told, now, vitals, what_if};
 use crate::control::server::Shared;
@@ -32,6 +35,8 @@ pub(crate) struct Office {
     pub(crate) node: Arc<str>,
     pub(crate) observes: bool,
     pub(crate) tally: Tally,
+    pub(crate) chain: Chain,
+    pub(crate) fed: Fed,
 }
 
 fn failed(error: impl std::fmt::Display) -> DeskError {
@@ -125,33 +130,10 @@ impl Office {
         let (attacked, own) = (self.tally.attacked(sight, 10), sight.clone());
         let (counts, newest, attacked) = self
             .read(move |reader| {
-                let count = |kind, manual| {
-                    let standing = Some((now(), true));
-                    let browse = BlockBrowse {
-                        standing,
-                        kind,
-                        manual,
-                        domains: own.domains().map(<[String]>::to_vec),
-                        limit: 0,
-                        ..BlockBrowse::default()
-                    };
-                    reader.browse_blocks(&browse).map(|found| found.total)
-                };
-                let counts = [
-                    count(BlockKind::Network, None)?,
-                    count(BlockKind::Network, Some(true))?,
-                    count(BlockKind::Account, None)?,
-                    count(BlockKind::Sending, None)?,
-                ];
-                let query = view::BlockQuery { limit: 8, ..view::BlockQuery::default() };
-                let mut newest = blocks(reader, &query, &own)?.rows;
-                newest.truncate(8);
-                let mut attacked = accounts(reader, attacked, &own)?;
-                attacked.truncate(10);
-                Ok((counts, newest, attacked))
+                let counts = counts(reader, &own)?;
+                Ok((counts, newest(reader, &own)?, with_states(reader, attacked)?))
             })
             .await?;
-        let [standing, manual, guards, send_blocks] = counts;
         Ok(view::Overview {
             now: now(),
             buckets: lately.buckets,
@@ -160,10 +142,10 @@ impl Office {
             by_service: lately.by_service,
             offenders: lately.offenders,
             attacked,
-            standing,
-            manual,
-            guards,
-            send_blocks,
+            standing: counts.networks,
+            manual: counts.networks_by_hand,
+            guards: counts.accounts,
+            send_blocks: counts.sending,
             newest,
             one_address: lately.one_address,
         })
@@ -268,6 +250,11 @@ impl Desk for Office {
         Box::pin(self.read(move |reader| blocks(reader, &query, &sight)))
     }
 
+    fn blocked(&self) -> Answer<'_, Arc<Vec<view::FeedRow>>> {
+        let fed = self.fed.clone();
+        Box::pin(self.read(move |reader| fed.rows(reader)))
+    }
+
     fn receipt(&self, code: Code) -> Answer<'_, Option<view::Receipt>> {
         Box::pin(self.receipt_of(code))
     }
@@ -339,14 +326,11 @@ impl Desk for Office {
 
     fn audit_state(&self) -> Answer<'_, view::AuditState> {
         Box::pin(async move {
-            let state = self.read(Reader::verify_audit).await?;
-            Ok(match state {
-                fairban_store::AuditState::Intact { entries, head } => {
-                    view::AuditState { entries, head: hex(&head), broken_at: None }
-                }
-                fairban_store::AuditState::Broken { seq } => {
-                    view::AuditState { entries: seq, head: String::new(), broken_at: Some(seq) }
-                }
+            let chain = self.chain.clone();
+            let mark = self.read(move |reader| chain.follow(reader)).await?;
+            Ok(match mark.broken_at {
+                None => view::AuditState { entries: mark.entries, head: hex(&mark.head), broken_at: None },
+                Some(seq) => view::AuditState { entries: seq, head: String::new(), broken_at: Some(seq) },
             })
         })
     }

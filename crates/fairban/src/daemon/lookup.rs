@@ -1,28 +1,31 @@
 //! What the store has for the administrator's pages.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fairban_store::{
-    Block, BlockBrowse, BlockFilter, BlockKind, BlockSort, BlockState, Browsed, EndKind, EventFilter, LoggedEvent,
-    Outcome as Became, Reader, StoreError,
+    AuditMark, Block, BlockBrowse, BlockFilter, BlockKind, BlockSort, BlockState, Browsed, EndKind, EventFilter,
+    LoggedEvent, Outcome as Became, Reader, StandingCounts, StoreError,
 };
 use fairban_types::{Action, Code, Decision, EventKind, Subject};
 use fairban_web::access::Sight;
 use fairban_web::admin::view;
 
 use super::now;
-use crate::control::with_evidence;
+use crate::control::{is_standing, listed, with_evidence};
 
 /// Events of an account that its devices are told from.
 const EVENTS_OF_ACCOUNT: usize = 200;
-/// Without a filter that an index helps, events of the last day are looked through.
-const UNINDEXED: Duration = Duration::from_secs(86_400);
+const BLOCKS_OF_ACCOUNT: usize = 100;
+/// Events that are looked through at once for somebody who sees only some domains.
+const OTHERS: usize = 5000;
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 
+/// A block as the pages list it: what the command line lists, in their words.
 pub(super) fn row(block: &Block) -> view::BlockRow {
-    let decision = &block.decision;
-    let ended = block.end.as_ref().map(|end| view::Ended {
+    let listed = listed(block);
+    let ended = listed.ended.map(|end| view::Ended {
         how: match end.how {
             EndKind::Released => "released",
             EndKind::Expired => "expired",
@@ -30,24 +33,24 @@ pub(super) fn row(block: &Block) -> view::BlockRow {
         }
         .to_owned(),
         time: end.time,
-        by: end.by.clone(),
+        by: end.by,
     });
     view::BlockRow {
-        code: decision.code,
-        action: decision.action,
-        subject: decision.subject.clone(),
-        rule: decision.origin.rule().to_owned(),
-        by: decision.origin.by().map(str::to_owned),
-        reason: decision.reason.clone(),
-        since: block.start,
-        until: decision.until,
-        score: decision.score,
-        threshold: decision.threshold,
-        diagnosis: decision.diagnosis,
-        effect: decision.effect,
-        offence: decision.offence,
-        spares_familiar: decision.spares_familiar,
-        in_kernel: decision.in_kernel,
+        code: listed.code,
+        action: listed.action,
+        subject: listed.subject,
+        rule: listed.rule,
+        by: listed.by,
+        reason: listed.reason,
+        since: listed.since,
+        until: listed.until,
+        score: listed.score,
+        threshold: listed.threshold,
+        diagnosis: listed.diagnosis,
+        effect: listed.effect,
+        offence: listed.offence,
+        spares_familiar: listed.spares_familiar,
+        in_kernel: listed.in_kernel,
         ended,
     }
 }
@@ -89,6 +92,7 @@ fn browse(query: &view::BlockQuery, sight: &Sight) -> BlockBrowse {
         },
         ascending: query.ascending,
         limit: query.limit,
+        is_uncounted: false,
         after: query.cursor.clone(),
     }
 }
@@ -118,39 +122,34 @@ fn is_seen(reader: &Reader, block: &Block, sight: &Sight) -> Result<bool, StoreE
 }
 
 fn event_filter(query: &view::EventQuery) -> EventFilter {
-    let is_indexed = query.client.is_some() || query.account.is_some() || query.kind.is_some();
-    let looks_through = query.outcome.is_some() || query.node.is_some();
-    let since = query.since.or_else(|| (!is_indexed && looks_through).then(|| now().before(UNINDEXED)));
     EventFilter {
         client: query.client,
         account: query.account.clone(),
         kind: query.kind,
-        since,
+        since: query.since,
         until: query.until,
         node: query.node.clone(),
         outcome: query.outcome.as_deref().and_then(|name| Became::ALL.iter().copied().find(|one| one.as_str() == name)),
     }
 }
 
-/// Events of a page. Who sees only some domains gets, of as many as were looked through, those that are theirs.
+/// Events of a page, or as many as a moment's look finds, with where to look next. Who sees only some domains gets, of as
+/// many as were looked through, those that are theirs.
 pub(super) fn events(
     reader: &Reader,
     query: &view::EventQuery,
     sight: &Sight,
 ) -> Result<view::Listing<view::EventRow>, StoreError> {
     let filter = event_filter(query);
-    let (mut before, mut rows) = (query.before, Vec::new());
-    for _ in 0..if sight.is_everything() { 1 } else { 20 } {
-        let found = reader.events(&filter, query.limit, before)?;
-        let is_full = found.len() == query.limit;
-        before = found.last().map(|logged| logged.seq);
-        rows.extend(found.into_iter().map(event_row).filter(|row| sight.event(&row.event)));
-        if !is_full {
-            return Ok(view::Listing { rows, next: None, total: None });
-        }
-        if rows.len() >= query.limit {
-            break;
-        }
+    // One look of so many, since most will be of others.
+    let limit = if sight.is_everything() { query.limit } else { query.limit.max(OTHERS) };
+    let found = reader.look(&filter, limit, query.before)?;
+    let mut rows: Vec<view::EventRow> =
+        found.events.into_iter().map(event_row).filter(|row| sight.event(&row.event)).collect();
+    let mut before = found.before;
+    if rows.len() > query.limit {
+        rows.truncate(query.limit);
+        before = rows.last().map(|row| row.seq);
     }
     Ok(view::Listing { rows, next: before.map(|seq| seq.to_string()), total: None })
 }
@@ -229,20 +228,10 @@ fn devices(events: &[view::EventRow]) -> Vec<view::DeviceRow> {
 pub(super) fn account(reader: &Reader, name: &str) -> Result<view::AccountView, StoreError> {
     let filter = EventFilter { account: Some(name.to_owned()), ..EventFilter::default() };
     let mut events: Vec<view::EventRow> =
-        reader.events(&filter, EVENTS_OF_ACCOUNT, None)?.into_iter().map(event_row).collect();
+        reader.look(&filter, EVENTS_OF_ACCOUNT, None)?.events.into_iter().map(event_row).collect();
     let devices = devices(&events);
     events.truncate(50);
-    let of = |kind| BlockBrowse { kind, text: Some(name.to_owned()), limit: 100, ..BlockBrowse::default() };
-    let mut blocks = reader.browse_blocks(&of(BlockKind::Account))?.blocks;
-    blocks.extend(reader.browse_blocks(&of(BlockKind::Sending))?.blocks);
-    blocks.retain(|block| match &block.decision.subject {
-        Subject::Account(account) | Subject::Pair(account, _) => account == name,
-        Subject::Sending(sending) => {
-            matches!(&sending.sender, fairban_types::Sender::Account(own) | fairban_types::Sender::Address(own) if own == name)
-        }
-        Subject::Network(_) => false,
-    });
-    blocks.sort_by_key(|block| std::cmp::Reverse(block.start));
+    let blocks = reader.blocks_of_account(name, BLOCKS_OF_ACCOUNT)?;
     let mut familiar = reader.familiar_of(name)?;
     familiar.sort_by_key(|known| std::cmp::Reverse(known.last));
     let familiar = familiar.into_iter().map(|known| view::FamiliarRow {
@@ -259,6 +248,113 @@ pub(super) fn account(reader: &Reader, name: &str) -> Result<view::AccountView, 
         events,
         usually_sends: None,
     })
+}
+
+/// The newest blocks in force, for an overview.
+pub(super) fn newest(reader: &Reader, sight: &Sight) -> Result<Vec<view::BlockRow>, StoreError> {
+    const SHOWN: usize = 8;
+    let query = view::BlockQuery { limit: SHOWN, ..view::BlockQuery::default() };
+    if !sight.is_everything() {
+        let mut rows = blocks(reader, &query, sight)?.rows;
+        rows.truncate(SHOWN);
+        return Ok(rows);
+    }
+    let browse = BlockBrowse { is_uncounted: true, ..browse(&query, sight) };
+    Ok(reader.browse_blocks(&browse)?.blocks.iter().map(row).collect())
+}
+
+/// Accounts with what is in force against each, where they are few.
+pub(super) fn with_states(
+    reader: &Reader,
+    mut rows: Vec<view::AccountRow>,
+) -> Result<Vec<view::AccountRow>, StoreError> {
+    for row in &mut rows {
+        let mut held = reader.blocks_of_account(&row.account, BLOCKS_OF_ACCOUNT)?;
+        held.retain(is_standing);
+        row.states = states_of(&held).remove(&row.account).unwrap_or_default();
+    }
+    Ok(rows)
+}
+
+/// How many blocks are in force, of those that are seen.
+pub(super) fn counts(reader: &Reader, sight: &Sight) -> Result<StandingCounts, StoreError> {
+    let Some(domains) = sight.domains() else { return reader.count_standing(now()) };
+    let of = |kind| BlockBrowse {
+        standing: Some((now(), true)),
+        kind,
+        domains: Some(domains.to_vec()),
+        limit: 0,
+        ..BlockBrowse::default()
+    };
+    Ok(StandingCounts {
+        networks: 0,
+        networks_by_hand: 0,
+        accounts: reader.browse_blocks(&of(BlockKind::Account))?.total,
+        sending: reader.browse_blocks(&of(BlockKind::Sending))?.total,
+    })
+}
+
+/// How far the audit's chain of hashes was found to be as it was written. All of it is looked at anew in the background;
+/// who asks waits only for what came since.
+#[derive(Clone, Default)]
+pub(crate) struct Chain(Arc<Mutex<AuditMark>>);
+
+/// So often the whole chain is looked at.
+const CHAIN_EVERY: Duration = Duration::from_secs(3600);
+/// Entries that are looked at while somebody waits.
+const CHAIN_STEP: usize = 20_000;
+
+impl Chain {
+    /// Begins to look, on a thread that ends with the program.
+    pub(crate) fn start(reader: Reader) -> Chain {
+        let chain = Chain::default();
+        let (all, reader) = (chain.clone(), Arc::new(Mutex::new(reader)));
+        tokio::spawn(async move {
+            loop {
+                let (all, reader) = (all.clone(), reader.clone());
+                let looked = tokio::task::spawn_blocking(move || all.from_the_first(&held(&reader))).await;
+                if let Ok(Err(error)) = looked {
+                    tracing::warn!(%error, "the audit could not be looked at");
+                }
+                tokio::time::sleep(CHAIN_EVERY).await;
+            }
+        });
+        chain
+    }
+
+    fn from_the_first(&self, reader: &Reader) -> Result<(), StoreError> {
+        let mut mark = AuditMark::default();
+        loop {
+            let next = reader.verify_audit_after(&mark, CHAIN_STEP)?;
+            let is_last = next == mark || next.broken_at.is_some();
+            mark = next;
+            let mut known = held(&self.0);
+            if mark.broken_at.is_some() || mark.entries > known.entries {
+                *known = mark.clone();
+            }
+            if is_last {
+                if let Some(seq) = mark.broken_at {
+                    tracing::error!(seq, "the audit is not what was written, from this entry on");
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Follows it on to its end, or for a moment.
+    pub(super) fn follow(&self, reader: &Reader) -> Result<AuditMark, StoreError> {
+        let before = held(&self.0).clone();
+        let mark = reader.verify_audit_after(&before, CHAIN_STEP)?;
+        let mut known = held(&self.0);
+        if known.broken_at.is_none() && (mark.broken_at.is_some() || mark.entries > known.entries) {
+            *known = mark;
+        }
+        Ok(known.clone())
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How a block is felt here, in words.

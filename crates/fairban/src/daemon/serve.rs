@@ -47,6 +47,7 @@ pub(super) struct Daemon {
     pub(super) explaining: Explaining,
     pub(super) portal: Option<fairban_web::Running>,
     pub(super) web: Option<fairban_web::Running>,
+    pub(super) notifier: Option<std::sync::Arc<super::Notifier>>,
     config_file: Option<PathBuf>,
     /// Why the configuration file, as it is now, is not in force.
     pub(super) reload_error: Option<String>,
@@ -88,7 +89,12 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     let for_portal = server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?);
     let for_pages = server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?);
     let access = super::Access::new(server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?));
-    let socket_file = control.serve(server::Shared::new(wishes, feed, reader).with_access(access.clone()));
+    let notices = super::notices::start(&setup.config)?;
+    let notifier = super::Notifier::new(&setup.config, core.node.clone(), notices.as_ref())?;
+    let for_notifier = server::Shared::new(wishes.clone(), feed.clone(), core.store.reader()?);
+    tokio::spawn(notifier.clone().follow(core.feed.subscribe(), for_notifier));
+    let shared = server::Shared::new(wishes, feed, reader).with_access(access.clone()).with_notifier(notifier.clone());
+    let socket_file = control.serve(shared);
     let (answers, reports) = Answers::new(core.engine.clone(), setup.observe);
     let house = Rooms {
         shared: for_portal,
@@ -110,9 +116,10 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
         node: core.node.clone(),
         observes: setup.observe,
         tally,
+        chain: super::lookup::Chain::start(core.store.reader()?),
+        fed: super::fed::Fed::default(),
     };
     let asking = Asking::start(&setup.config, answers).await?;
-    let notices = super::notices::start(&setup.config)?;
     if let Some(notices) = &notices {
         let domain = own_domains(&setup.config).into_iter().next();
         tokio::spawn(super::notices::follow(core.feed.subscribe(), notices.clone(), domain));
@@ -120,6 +127,7 @@ pub(crate) async fn run(setup: Setup, onlooker: Option<Onlooker>) -> anyhow::Res
     let portal = super::portal::start(&setup.config, house, notices).await?;
     let mut daemon = Daemon::start(&setup, core, Sources::new(lines), asking, explaining).await;
     daemon.portal = portal;
+    daemon.notifier = Some(notifier);
     daemon.web = super::web::start(&setup.config, office, &access).await?;
     tokio::spawn(super::web::greet(access));
     super::readiness::ready();
@@ -184,6 +192,7 @@ impl Daemon {
             explaining,
             portal: None,
             web: None,
+            notifier: None,
             config_file,
             reload_error: None,
             store_path,

@@ -42,6 +42,7 @@ impl Daemon {
             explainer: self.explaining.status(),
             portal: self.portal.as_ref().map(|portal| portal.local_addr().to_string()),
             sources,
+            notify: self.notifier.as_ref().map(|notifier| notifier.status()).unwrap_or_default(),
             fleet: self.core.member.as_ref().map(|member| member.fleet.status()),
         }
     }
@@ -89,6 +90,9 @@ impl Daemon {
         let unasked =
             |one: &AskingStatus| one.problem.as_ref().map(|why| format!("{} at {}: {why}", one.server, one.listen));
         warnings.extend(asking.iter().filter_map(unasked));
+        for told in self.notifier.iter().flat_map(|notifier| notifier.status()) {
+            warnings.extend(told.problem.map(|why| format!("{}: notifications by {} fail: {why}", told.name, told.by)));
+        }
         if self.asking.lost() > 0 {
             warnings
                 .push(format!("{} reports of mail servers came faster than they could be stored", self.asking.lost()));

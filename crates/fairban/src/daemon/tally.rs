@@ -1,6 +1,6 @@
 //! What happened lately, counted: over time, by rule and service, by address and account. In memory, and bounded.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +19,13 @@ use super::{Told, now};
 const KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// Names of one hour beyond which those that were seen least are given up.
 const NAMES_MAX: usize = 4000;
-/// Decisions that are remembered.
-const DECISIONS_MAX: usize = 100_000;
+/// Of an hour that is over, so many of the busiest names are remembered.
+const NAMES_OVER: usize = 300;
+/// Rules that are told apart in a minute.
+const RULES_MAX: usize = 100;
 /// Networks of one account that are told apart in an hour.
-const NETWORKS_MAX: usize = 1000;
+const NETWORKS_MAX: usize = 500;
+const DAY: Duration = Duration::from_secs(86_400);
 /// Buckets of a chart.
 const BUCKETS: u64 = 48;
 /// So many events from one address alone are strange.
@@ -57,7 +60,10 @@ struct Hour {
 struct Counts {
     minutes: BTreeMap<i64, Minute>,
     hours: BTreeMap<i64, Hour>,
-    decisions: VecDeque<(Time, Arc<str>)>,
+    /// Blocks and guards that began in a minute, by rule.
+    rules: BTreeMap<i64, Vec<(Arc<str>, u32)>>,
+    /// Hours before this one are over, and were shortened.
+    over: i64,
 }
 
 /// Begins to count: what is in the store already on a thread of its own, and what happens from now on.
@@ -86,6 +92,17 @@ fn make_room<K: Hash + Eq + Clone, V>(map: &mut HashMap<K, V>, weight: impl Fn(&
     weights.sort_unstable();
     let middle = weights[weights.len() / 2];
     map.retain(|_, value| weight(value) > middle);
+}
+
+/// Keeps the busiest.
+fn shorten<K: Hash + Eq + Clone, V>(map: &mut HashMap<K, V>, weight: impl Fn(&V) -> u64) {
+    if map.len() > NAMES_OVER {
+        let mut weights: Vec<u64> = map.values().map(&weight).collect();
+        let (_, least, _) = weights.select_nth_unstable_by(NAMES_OVER, |a, b| b.cmp(a));
+        let least = *least;
+        map.retain(|_, value| weight(value) > least);
+    }
+    map.shrink_to_fit();
 }
 
 fn is_bad(kind: EventKind) -> bool {
@@ -125,6 +142,7 @@ impl Counts {
     }
 
     fn name(&mut self, event: &Event<'_>, is_failure: bool, count: u64) {
+        self.shorten_before(event.time.secs() / 3600 - 1);
         let hour = self.hours.entry(event.time.secs() / 3600).or_default();
         make_room(&mut hour.clients, |count| *count);
         *hour.clients.entry(event.client).or_default() += count;
@@ -149,9 +167,12 @@ impl Counts {
         match decision.action {
             Action::Block | Action::Guard => {
                 minute.blocks += 1;
-                self.decisions.push_back((decision.time, decision.origin.rule().into()));
-                if self.decisions.len() > DECISIONS_MAX {
-                    self.decisions.pop_front();
+                let rule = decision.origin.rule();
+                let rules = self.rules.entry(decision.time.secs() / 60).or_default();
+                match rules.iter().position(|(name, _)| **name == *rule) {
+                    Some(place) => rules[place].1 += 1,
+                    None if rules.len() < RULES_MAX => rules.push((rule.into(), 1)),
+                    None => {}
                 }
             }
             Action::Release => minute.releases += 1,
@@ -159,10 +180,25 @@ impl Counts {
         }
     }
 
+    /// Of hours that are over only what an overview may show of them is kept: it adds many of them up.
+    fn shorten_before(&mut self, hour: i64) {
+        // A time in the future, which a log may have, closes nothing.
+        if hour <= self.over || hour > now().secs() / 3600 {
+            return;
+        }
+        for (_, hour) in self.hours.range_mut(self.over..hour) {
+            shorten(&mut hour.offenders, |count| *count);
+            shorten(&mut hour.attacked, |attacked| attacked.failures);
+            hour.clients = HashMap::new();
+        }
+        self.over = hour;
+    }
+
     fn forget(&mut self) {
         let oldest = now().before(KEPT).secs();
         self.minutes = self.minutes.split_off(&(oldest / 60));
         self.hours = self.hours.split_off(&(oldest / 3600));
+        self.rules = self.rules.split_off(&(oldest / 60));
     }
 }
 
@@ -258,15 +294,19 @@ impl Tally {
         }
         let since = present.before(span);
         let mut rules: HashMap<String, u64> = HashMap::new();
-        for (_, rule) in counts.decisions.iter().filter(|(time, _)| *time >= since) {
-            *rules.entry(rule.to_string()).or_default() += 1;
+        for (rule, count) in counts.rules.range(since.secs() / 60..).flat_map(|(_, rules)| rules) {
+            *rules.entry(rule.to_string()).or_default() += u64::from(*count);
         }
-        let mut offenders: HashMap<String, u64> = HashMap::new();
-        for (_, hour) in counts.hours.range(since.secs() / 3600..) {
+        let mut clients: HashMap<IpAddr, u64> = HashMap::new();
+        for (_, hour) in counts.hours.range(since.secs() / 3600..).filter(|_| sight.is_everything()) {
             for (client, count) in &hour.offenders {
-                *offenders.entry(client.to_string()).or_default() += count;
+                *clients.entry(*client).or_default() += count;
             }
         }
+        let mut offenders: Vec<(IpAddr, u64)> = clients.into_iter().collect();
+        offenders.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let offender = |(client, count): (IpAddr, u64)| view::Tally { name: client.to_string(), count };
+        let offenders = offenders.into_iter().take(10).map(offender).collect();
         let by_service: HashMap<String, u64> = Service::ALL
             .iter()
             .zip(services)
@@ -280,33 +320,34 @@ impl Tally {
             bucket_secs,
             by_rule: if sees_all { top(rules, 10) } else { Vec::new() },
             by_service: if sees_all { top(by_service, 8) } else { Vec::new() },
-            offenders: if sees_all { top(offenders, 10) } else { Vec::new() },
+            offenders,
         }
     }
 
     /// The accounts with the most failures in the last day.
     pub(super) fn attacked(&self, sight: &Sight, most: usize) -> Vec<view::AccountRow> {
         let counts = self.counts();
-        let mut all: HashMap<&str, (u64, HashSet<ipnet::IpNet>, Option<Time>)> = HashMap::new();
-        for (_, hour) in counts.hours.range(now().before(Duration::from_secs(86_400)).secs() / 3600..) {
-            for (account, attacked) in hour.attacked.iter().filter(|(account, _)| sight.account(account)) {
-                let sum = all.entry(account).or_default();
-                sum.0 += attacked.failures;
-                sum.1.extend(&attacked.networks);
-                sum.2 = sum.2.max(attacked.last);
-            }
+        let day: Vec<&Hour> = counts.hours.range(now().before(DAY).secs() / 3600..).map(|(_, hour)| hour).collect();
+        let mut all: HashMap<&str, u64> = HashMap::new();
+        for (account, attacked) in day.iter().flat_map(|hour| &hour.attacked).filter(|(name, _)| sight.account(name)) {
+            *all.entry(account).or_default() += attacked.failures;
         }
-        let row = |(account, (failures, networks, last)): (&str, (u64, HashSet<_>, _))| view::AccountRow {
-            account: account.to_owned(),
-            failures,
-            networks: networks.len() as u64,
-            last,
-            states: Vec::new(),
+        let mut all: Vec<(&str, u64)> = all.into_iter().collect();
+        all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        // Networks are put together for those only that are shown.
+        let row = |(account, failures): (&str, u64)| {
+            let hours = || day.iter().filter_map(|hour| hour.attacked.get(account));
+            let networks: HashSet<ipnet::IpNet> =
+                hours().flat_map(|attacked| attacked.networks.iter().copied()).collect();
+            view::AccountRow {
+                account: account.to_owned(),
+                failures,
+                networks: networks.len() as u64,
+                last: hours().filter_map(|attacked| attacked.last).max(),
+                states: Vec::new(),
+            }
         };
-        let mut rows: Vec<view::AccountRow> = all.into_iter().map(row).collect();
-        rows.sort_by(|a, b| b.failures.cmp(&a.failures).then_with(|| a.account.cmp(&b.account)));
-        rows.truncate(most);
-        rows
+        all.into_iter().take(most).map(row).collect()
     }
 }
 
@@ -344,6 +385,27 @@ mod tests {
         assert!(hour.offenders.len() <= NAMES_MAX && hour.attacked.len() <= NAMES_MAX);
         assert_eq!(hour.offenders[&client(7)], 50);
         assert_eq!(one_address(&counts, now()), None);
+    }
+
+    #[test]
+    fn of_an_hour_that_is_over_the_busiest_are_kept() {
+        let mut counts = Counts::default();
+        let client = |n: u32| IpAddr::from(n.to_be_bytes());
+        let at = |secs: u64, n: u32| {
+            let time = now().before(Duration::from_secs(secs));
+            Event::new(EventKind::LoginFailed, time, client(n), Service::Imap).account(format!("a{n}"))
+        };
+        for n in 1000..2000 {
+            counts.event(&at(5 * 3600, n), false);
+        }
+        for _ in 0..5 {
+            counts.event(&at(5 * 3600, 1500), false);
+        }
+        counts.event(&at(0, 7), false);
+        let hour = counts.hours.values().next().unwrap();
+        assert!(hour.offenders.len() <= NAMES_OVER && hour.attacked.len() <= NAMES_OVER && hour.clients.is_empty());
+        assert_eq!(hour.offenders[&client(1500)], 6);
+        assert_eq!(hour.attacked["a1500"].failures, 6);
     }
 
     #[test]

@@ -73,6 +73,16 @@ fn parts(status: &Status) -> Vec<Part> {
         let text = format!("port {}: {} came, {} were told why", explainer.port, explainer.came, explainer.told);
         parts.push(part("explainer", Level::Good, text));
     }
+    for told in &status.notify {
+        let text = format!(
+            "{}: {} told, {} failed, {} left out, {} waiting",
+            told.by, told.told, told.failed, told.left_out, told.waiting
+        );
+        parts.push(match &told.problem {
+            Some(problem) => part(&format!("notify {}", told.name), Level::Warning, problem),
+            None => part(&format!("notify {}", told.name), Level::Good, text),
+        });
+    }
     if let Some(portal) = &status.portal {
         parts.push(part("portal", Level::Good, format!("answers at {portal}")));
     }
@@ -152,6 +162,19 @@ fn metrics(status: &Status) -> Vec<Metric> {
             help: "Questions of mail servers that were answered with no.",
             is_counter: true,
             values: of_server(|asking| asking.refused),
+        });
+    }
+    if !status.notify.is_empty() {
+        let of = |told: &crate::control::NotifyStatus| {
+            [("told", told.told), ("failed", told.failed), ("left_out", told.left_out)].map(|(outcome, count)| {
+                (vec![("to", told.name.clone()), ("outcome", outcome.to_owned())], count as f64)
+            })
+        };
+        metrics.push(Metric {
+            name: "fairban_notifications_total",
+            help: "Notifications, by what became of them.",
+            is_counter: true,
+            values: status.notify.iter().flat_map(of).collect(),
         });
     }
     metrics.extend(status.fleet.iter().flat_map(fleet_metrics));

@@ -128,13 +128,11 @@ pub(super) fn replay(reader: &Reader, present: Policy, other: Policy, days: u32)
     let begin = now().before(Duration::from_secs(u64::from(days) * 86_400));
     let first_seq = reader.info()?.seq.saturating_sub(i64::try_from(EVENTS_MAX).unwrap_or(i64::MAX));
     let (mut one, mut two) = (Side::new(present, reader, begin)?, Side::new(other, reader, begin)?);
-    let (mut sign_ins, mut events, mut is_cut) = (SignIns::default(), 0, false);
-    reader.recall(begin, |item| {
-        let RecallItem::Event { seq, stored } = item else { return };
-        if seq <= first_seq {
-            is_cut = true;
-            return;
-        }
+    // The last event that is left out may be one of these days.
+    let is_cut = reader.event(first_seq)?.is_some_and(|last| last.stored.event.time >= begin);
+    let (mut sign_ins, mut events) = (SignIns::default(), 0);
+    reader.recall_after(first_seq, begin, |item| {
+        let RecallItem::Event { stored, .. } = item else { return };
         events += 1;
         sign_ins.note(&stored.event);
         one.step(&stored.event);

@@ -54,6 +54,12 @@ fn write_parts(text: &mut String, status: &Status) {
     if let Some(portal) = &status.portal {
         line("portal", format!("people may let themselves out at {portal}"));
     }
+    for told in &status.notify {
+        let waiting = if told.waiting > 0 { format!(", {} waiting", told.waiting) } else { String::new() };
+        let failed = told.failed + told.left_out;
+        let lost = if failed > 0 { format!(", {failed} could not be told") } else { String::new() };
+        line("notify", format!("{} by {}: {} told{lost}{waiting}", told.name, told.by, told.told));
+    }
     if let Some(fleet) = &status.fleet {
         line("fleet", super::fleet::line(fleet));
     }

@@ -6,6 +6,7 @@
 mod commands;
 mod docs;
 mod hostile;
+mod house;
 mod import;
 mod node;
 mod parse;

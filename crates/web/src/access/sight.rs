@@ -7,7 +7,7 @@ use fairban_types::{Decision, Event, Sender, Sending, Subject};
 pub struct Sight(Option<Vec<String>>);
 
 impl Sight {
-    pub(super) fn of_everything() -> Self {
+    pub(crate) fn of_everything() -> Self {
         Sight(None)
     }
 

@@ -1,6 +1,7 @@
 //! The seam to the program: what can be asked, and what can be done.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fairban_types::{Code, Event, Sending, Subject};
@@ -8,8 +9,8 @@ use ipnet::IpNet;
 use tokio::sync::mpsc;
 
 use super::view::{
-    AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Checked, EventQuery, EventRow, FleetView,
-    Health, Listing, NeverRow, News, Overview, Receipt, RuleChange, Rules, WhatIf,
+    AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Checked, EventQuery, EventRow, FeedRow,
+    FleetView, Health, Listing, NeverRow, News, Overview, Receipt, RuleChange, Rules, WhatIf,
 };
 use crate::access::{Act, Answer, Sight};
 
@@ -111,6 +112,9 @@ pub trait Desk: Send + Sync + 'static {
 
     /// Blocks, guards and send blocks.
     fn blocks<'a>(&'a self, query: &'a BlockQuery, sight: &'a Sight) -> Answer<'a, Listing<BlockRow>>;
+
+    /// Every network that is blocked, and not only observed, in order of address.
+    fn blocked(&self) -> Answer<'_, Arc<Vec<FeedRow>>>;
 
     /// All about one block. What it tells is not masked: the caller has a sight, and uses it.
     fn receipt(&self, code: Code) -> Answer<'_, Option<Receipt>>;

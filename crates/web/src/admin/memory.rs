@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fairban_types::{
@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use super::desk::{Desk, Outcome, Setting, What};
 use super::view::{
     AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Bucket, ChangedValue, Checked, DeviceRow,
-    Ended, EventQuery, EventRow, FamiliarRow, FleetView, From, Health, Kind, Level, Listing, NeverRow, News, Overview,
-    Part, Receipt, RuleChange, Rules, State, StoryLine, Tally, ValueRow, WhatIf, WhatIfRow,
+    Ended, EventQuery, EventRow, FamiliarRow, FeedRow, FleetView, From, Health, Kind, Level, Listing, NeverRow, News,
+    Overview, Part, Receipt, RuleChange, Rules, State, StoryLine, Tally, ValueRow, WhatIf, WhatIfRow,
 };
 use crate::Clock;
 use crate::access::{Act, Answer, Change, DeskError, Sight, Vault};
@@ -403,6 +403,21 @@ impl Desk for MemoryDesk {
     fn blocks<'a>(&'a self, query: &'a BlockQuery, sight: &'a Sight) -> Answer<'a, Listing<BlockRow>> {
         let (query, sight, now) = (query.clone(), sight.clone(), self.clock.now());
         self.now(move |inside| listed(inside, &query, &sight, now))
+    }
+
+    fn blocked(&self) -> Answer<'_, Arc<Vec<FeedRow>>> {
+        let query = BlockQuery { kind: Kind::Network, limit: usize::MAX, ..BlockQuery::default() };
+        Box::pin(async move {
+            let sight = Sight::of_everything();
+            let rows = self.blocks(&query, &sight).await?.rows.into_iter();
+            let rows = rows.filter(|row| row.effect != fairban_types::Effect::Observe);
+            let row = |row: BlockRow| {
+                Some(FeedRow { net: row.subject.network()?, until: row.until, rule: row.rule, code: row.code })
+            };
+            let mut rows: Vec<FeedRow> = rows.filter_map(row).collect();
+            rows.sort_unstable_by_key(|row| row.net);
+            Ok(Arc::new(rows))
+        })
     }
 
     fn receipt(&self, code: Code) -> Answer<'_, Option<Receipt>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_SECURITY_POLICY, HOST, ORIGIN, STRICT_TRANSPORT_SECURITY};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -203,9 +204,14 @@ impl Routes {
         let (method, path) = (operation.method.clone(), operation.path);
         let is_safe = method == Method::GET;
         let filter = MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET);
-        let answer = move |State(admin): State<Arc<Admin>>, parameters: RawPathParams, request: Request| {
-            let handler = handler.clone();
+        let shown = operation.clone();
+        type Parameters = Result<RawPathParams, RawPathParamsRejection>;
+        let answer = move |State(admin): State<Arc<Admin>>, parameters: Parameters, request: Request| {
+            let (handler, operation) = (handler.clone(), operation.clone());
             async move {
+                let Ok(parameters) = parameters else {
+                    return Problem::new(StatusCode::BAD_REQUEST, "the path is no UTF-8").into_response();
+                };
                 let asked = Asked::of(&admin, Some(&parameters), &request);
                 let may = match admit_token::<R>(&admin, &asked.headers, asked.client).await {
                     Some(may) => may,
@@ -216,6 +222,9 @@ impl Routes {
                     Ok(may) => may,
                     Err(refusal) => return Problem::from(refusal).into_response(),
                 };
+                if let Err(problem) = operation.check(&asked) {
+                    return problem.into_response();
+                }
                 let asked = match asked.with_body(request).await {
                     Ok(asked) => asked,
                     Err(problem) => return problem.into_response(),
@@ -230,7 +239,7 @@ impl Routes {
                 .await
             }
         };
-        let told = Route { by_token: R::BY_TOKEN, operation: Some(operation), ..route::<R>(method, path) };
+        let told = Route { by_token: R::BY_TOKEN, operation: Some(shown), ..route::<R>(method, path) };
         self.list.push((told, on(filter, answer)));
         self
     }

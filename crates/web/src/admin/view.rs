@@ -137,6 +137,19 @@ pub struct BlockQuery {
     pub cursor: Option<String>,
 }
 
+/// A network for other firewalls to block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FeedRow {
+    /// The network.
+    pub net: IpNet,
+    /// Until when; `None`: permanent.
+    pub until: Option<Time>,
+    /// By which rule, or `manual`.
+    pub rule: String,
+    /// The block's reference.
+    pub code: Code,
+}
+
 /// All about one block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {

@@ -29,7 +29,7 @@ pub(super) fn add(routes: Routes) -> Routes {
             ),
             query("origin", "by rule or by hand", &["rule", "manual"]),
             query("rule", "by this rule", &[]),
-            query("diagnosis", "with this behind it", &[]),
+            query("diagnosis", "with this behind it", &[]).like(diagnoses),
             query("search", "an address or network that it overlaps, or part of an account's name", &[]),
             query("sort", "the order", &["since", "until", "subject", "rule"]),
             query("order", "which way", &["asc", "desc"]),
@@ -57,6 +57,26 @@ pub(super) fn add(routes: Routes) -> Routes {
             .with([path_parameter("code", "the reference"), query("reason", "why", &[])])
             .gives(200, "Done");
     routes.call(list, blocks).call(create, block).call(get, receipt).call(change, prolong).call(release, unblock)
+}
+
+/// Every diagnosis, as it is written.
+fn diagnoses() -> serde_json::Value {
+    use fairban_types::Diagnosis as D;
+    let all = [
+        D::StalePassword,
+        D::PasswordGuessing,
+        D::PasswordSpraying,
+        D::CredentialStuffing,
+        D::FrequentPolling,
+        D::RelayProbing,
+        D::AddressHarvesting,
+        D::SpamRun,
+        D::Malware,
+        D::ProtocolAbuse,
+        D::Manual,
+        D::Unknown,
+    ];
+    json!({ "type": "string", "enum": all })
 }
 
 async fn blocks(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Result<Response, Problem> {

@@ -6,19 +6,16 @@ use std::sync::Arc;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use fairban_types::{Effect, Subject, subtract};
+use fairban_types::{Code, Subject, Time, subtract};
 use ipnet::IpNet;
 use ring::digest::{SHA256, digest};
-use serde_json::json;
+use serde::Serialize;
 
 use super::Problem;
 use super::openapi::{Operation, query};
 use crate::access::{LookAround, May};
-use crate::admin::view::{BlockQuery, BlockRow, Kind};
+use crate::admin::view::FeedRow;
 use crate::admin::{Admin, Asked, Routes};
-
-/// So many blocks are read at a time.
-const AT_ONCE: usize = 10_000;
 
 pub(super) fn add(routes: Routes) -> Routes {
     let family = || query("family", "only of this family", &["4", "6"]);
@@ -54,25 +51,32 @@ fn family(asked: &Asked) -> Result<impl Fn(&IpNet) -> bool, Problem> {
     Ok(move |net: &IpNet| family.is_none_or(|is_v4| net.addr().is_ipv4() == is_v4))
 }
 
-/// What is blocked, without what is on the never-block list.
-async fn blocked(admin: &Admin, may: &May<LookAround>) -> Result<Vec<(IpNet, BlockRow)>, Problem> {
-    let never: Vec<IpNet> = admin.desk.never().await?.into_iter().map(|row| row.net).collect();
-    let mut query = BlockQuery { kind: Kind::Network, limit: AT_ONCE, ..BlockQuery::default() };
-    let mut list = Vec::new();
-    loop {
-        let listing = admin.desk.blocks(&query, &may.sight()).await?;
-        for row in listing.rows.into_iter().filter(|row| row.effect != Effect::Observe) {
-            let Subject::Network(net) = &row.subject else { continue };
-            list.extend(subtract(*net, &never).into_iter().map(|part| (part, row.clone())));
-        }
-        query.cursor = listing.next;
-        if query.cursor.is_none() {
-            break;
-        }
+/// What is blocked, without what is on the never-block list, in order of address.
+async fn blocked(admin: &Admin) -> Result<(Arc<Vec<FeedRow>>, Holes), Problem> {
+    let rows = admin.desk.blocked().await?;
+    Ok((rows, Holes::new(admin.desk.never().await?.into_iter().map(|row| row.net))))
+}
+
+/// Networks that are taken out of others.
+struct Holes(Vec<IpNet>);
+
+impl Holes {
+    fn new(nets: impl Iterator<Item = IpNet>) -> Self {
+        let mut nets: Vec<IpNet> = nets.collect();
+        nets.sort_unstable();
+        // What is inside another one takes nothing more out; and those that are left do not overlap.
+        nets.dedup_by(|later, earlier| earlier.contains(&*later));
+        Holes(nets)
     }
-    list.sort_by_key(|(net, _)| *net);
-    list.dedup_by_key(|(net, _)| *net);
-    Ok(list)
+
+    /// What is left of a network. Few networks have a hole in them or are in one, and which do is found by order.
+    fn parts(&self, net: IpNet) -> Vec<IpNet> {
+        let after = self.0.partition_point(|hole| *hole < net);
+        let around = after.checked_sub(1).and_then(|before| self.0.get(before)).filter(|hole| hole.contains(&net));
+        let inside = self.0[after..].iter().take_while(|hole| net.contains(*hole));
+        let holes: Vec<IpNet> = around.into_iter().chain(inside).copied().collect();
+        if holes.is_empty() { vec![net] } else { subtract(net, &holes) }
+    }
 }
 
 fn as_text(net: &IpNet) -> String {
@@ -102,24 +106,41 @@ fn tagged(asked: &Asked, kind: &'static str, body: String) -> Response {
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-async fn blocks_text(admin: Arc<Admin>, may: May<LookAround>, asked: Asked) -> Result<Response, Problem> {
+async fn blocks_text(admin: Arc<Admin>, _: May<LookAround>, asked: Asked) -> Result<Response, Problem> {
     let of_family = family(&asked)?;
-    let mut body = String::new();
-    for (net, _) in blocked(&admin, &may).await?.iter().filter(|(net, _)| of_family(net)) {
-        let _ = writeln!(body, "{}", as_text(net));
+    let (rows, holes) = blocked(&admin).await?;
+    let (mut body, mut last) = (String::new(), None);
+    for net in rows.iter().map(|row| row.net).filter(|net| of_family(net)) {
+        for part in holes.parts(net).into_iter().filter(|part| last.replace(*part) != Some(*part)) {
+            let _ = writeln!(body, "{}", as_text(&part));
+        }
     }
     Ok(tagged(&asked, TEXT, body))
 }
 
-async fn blocks_json(admin: Arc<Admin>, may: May<LookAround>, asked: Asked) -> Result<Response, Problem> {
+async fn blocks_json(admin: Arc<Admin>, _: May<LookAround>, asked: Asked) -> Result<Response, Problem> {
     let of_family = family(&asked)?;
-    let rows: Vec<_> = blocked(&admin, &may)
-        .await?
-        .into_iter()
-        .filter(|(net, _)| of_family(net))
-        .map(|(net, row)| json!({ "net": as_text(&net), "until": row.until, "rule": row.rule, "code": row.code }))
-        .collect();
-    Ok(tagged(&asked, "application/json", json!({ "blocks": rows }).to_string()))
+    let (rows, holes) = blocked(&admin).await?;
+    let (mut body, mut last) = (String::from("{\"blocks\":["), None);
+    for row in rows.iter().filter(|row| of_family(&row.net)) {
+        for part in holes.parts(row.net).into_iter().filter(|part| last.replace(*part) != Some(*part)) {
+            let one = Fed { net: as_text(&part), until: row.until, rule: &row.rule, code: row.code };
+            let one = serde_json::to_string(&one).map_err(|error| Problem::wrong(error.to_string()))?;
+            let comma = if body.ends_with('[') { "" } else { "," };
+            let _ = write!(body, "{comma}{one}");
+        }
+    }
+    body.push_str("]}");
+    Ok(tagged(&asked, "application/json", body))
+}
+
+/// A row as it is told.
+#[derive(Serialize)]
+struct Fed<'a> {
+    net: String,
+    until: Option<Time>,
+    rule: &'a str,
+    code: Code,
 }
 
 async fn never_text(admin: Arc<Admin>, _: May<LookAround>, asked: Asked) -> Result<Response, Problem> {
@@ -132,4 +153,29 @@ async fn never_text(admin: Arc<Admin>, _: May<LookAround>, asked: Asked) -> Resu
         let _ = writeln!(body, "{}", as_text(net));
     }
     Ok(tagged(&asked, TEXT, body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holes_are_found_by_order() {
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        let holes = ["192.0.2.128/25", "192.0.2.7/32", "10.0.0.0/8", "192.0.2.130/32", "2001:db8::/32"];
+        let holes = Holes::new(holes.iter().map(|text| net(text)));
+        for (whole, parts) in [
+            ("192.0.2.4/30", vec!["192.0.2.4/31", "192.0.2.6/32"]),
+            ("192.0.2.0/30", vec!["192.0.2.0/30"]),
+            ("192.0.2.200/32", vec![]),
+            ("10.1.2.3/32", vec![]),
+            ("10.0.0.0/8", vec![]),
+            ("11.1.2.3/32", vec!["11.1.2.3/32"]),
+            ("2001:db8:1::/48", vec![]),
+            ("2001:db9::/48", vec!["2001:db9::/48"]),
+        ] {
+            let parts: Vec<IpNet> = parts.into_iter().map(net).collect();
+            assert_eq!(holes.parts(net(whole)), parts, "{whole}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use fairban_types::{Direction, Sending, Subject};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::openapi::{Operation, cursor, limit, path_parameter, query};
+use super::openapi::{Operation, cursor, limit, network, path_parameter, query};
 use super::problem::done;
 use super::{Problem, blocks, json, read};
 use crate::access::{Act, BlockSending, EditNever, Look, LookAround, May};
@@ -26,7 +26,7 @@ pub(super) fn add(routes: Routes) -> Routes {
         .takes("NewNever")
         .gives(201, "Done");
     let remove = Operation::delete(NEVER_ONE, "never", "removeNever", "Remove a network")
-        .with([path_parameter("net", "the network, its slash written as %2F")])
+        .with([path_parameter("net", "the network, its slash written as %2F").like(network)])
         .gives(200, "Done");
     let sending = Operation::get(SENDING, "send-blocks", "listSendBlocks", "Send blocks")
         .with([

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::json;
 
-use super::openapi::{Operation, cursor, limit, needed, path_parameter, query};
+use super::openapi::{Operation, address, limit, moment, needed, network, number_cursor, path_parameter, query};
 use super::{Problem, json, read};
 use crate::access::{Ask, Look, LookAround, LookAudit, May};
 use crate::admin::view::SPANS;
@@ -18,7 +18,10 @@ pub(super) fn add(routes: Routes) -> Routes {
         .with([query("span", "over the last", &["1h", "24h", "7d"])])
         .gives(200, "Overview");
     let check = Operation::get("/api/v1/check", "check", "check", "Whether a client may sign in, answered from memory")
-        .with([needed("client", "its address"), query("account", "the account that it wants to sign in to", &[])])
+        .with([
+            needed("client", "its address").like(address),
+            query("account", "the account that it wants to sign in to", &[]),
+        ])
         .gives(200, "Checked");
     let accounts = Operation::get("/api/v1/accounts", "accounts", "listAccounts", "Accounts that something happens to")
         .gives(200, "AccountList");
@@ -27,19 +30,19 @@ pub(super) fn add(routes: Routes) -> Routes {
         .gives(200, "Account");
     let events = Operation::get("/api/v1/events", "events", "listEvents", "The event log, newest first")
         .with([
-            query("client", "of this address or network", &[]),
+            query("client", "of this address or network", &[]).like(network),
             query("account", "of this account", &[]),
-            query("kind", "of this kind, such as login_failed", &[]),
+            query("kind", "of this kind, such as login_failed", &[]).like(kinds),
             query("outcome", "what became of it", &["counted", "repeated", "spared", "stopped", "noted"]),
             query("node", "seen by this node", &[]),
-            query("since", "at this moment or later (RFC 3339)", &[]),
-            query("until", "before this moment", &[]),
+            query("since", "at this moment or later (RFC 3339)", &[]).like(moment),
+            query("until", "before this moment", &[]).like(moment),
             limit(),
-            cursor(),
+            number_cursor(),
         ])
         .gives(200, "EventList");
     let audit = Operation::get("/api/v1/audit", "audit", "listAudit", "Who did what, newest first")
-        .with([limit(), cursor()])
+        .with([limit(), number_cursor()])
         .gives(200, "AuditList");
     let state =
         Operation::get("/api/v1/audit/state", "audit", "getAuditState", "Whether the audit is as it was written")
@@ -53,6 +56,12 @@ pub(super) fn add(routes: Routes) -> Routes {
         .call(events, log)
         .call(audit, who_did_what)
         .call(state, audit_state)
+}
+
+/// Every kind of event, as it is written.
+fn kinds() -> serde_json::Value {
+    let names: Vec<&str> = fairban_types::EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
+    json!({ "type": "string", "enum": names })
 }
 
 async fn health(admin: Arc<Admin>, _: May<LookAround>, _: Asked) -> Result<Response, Problem> {

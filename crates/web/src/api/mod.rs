@@ -67,7 +67,9 @@ pub(crate) async fn answered(
 ) -> Response {
     let flat = |answer: Result<Response, Problem>| answer.unwrap_or_else(|problem| problem.into_response());
     let Some(key) = asked.headers.get("idempotency-key").filter(|_| !is_safe) else { return flat(answer.await) };
-    let Some(key) = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= 255) else {
+    let Some(key) =
+        key.to_str().ok().filter(|key| (1..=255).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic()))
+    else {
         return Problem::new(StatusCode::BAD_REQUEST, "an Idempotency-Key has 1 to 255 visible characters")
             .into_response();
     };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use serde_json::{Map, Value, json};
 
-use super::schema;
-use crate::admin::Route;
+use super::{Problem, schema};
+use crate::admin::{Asked, Route};
 
 /// A parameter of a path or query.
 #[derive(Clone, Debug)]
@@ -17,10 +17,12 @@ pub(crate) struct Parameter {
     choices: &'static [&'static str],
     is_number: bool,
     is_needed: bool,
+    /// What such a text is like, as JSON Schema has it.
+    like: Option<fn() -> Value>,
 }
 
 const fn parameter(name: &'static str, place: &'static str, meaning: &'static str) -> Parameter {
-    Parameter { name, place, meaning, choices: &[], is_number: false, is_needed: false }
+    Parameter { name, place, meaning, choices: &[], is_number: false, is_needed: false, like: None }
 }
 
 /// A value of the query.
@@ -48,6 +50,54 @@ pub(super) fn cursor() -> Parameter {
     parameter("cursor", "query", "the rows after these: what `next` was")
 }
 
+/// The same, where it is a number.
+pub(super) fn number_cursor() -> Parameter {
+    cursor().like(|| json!({ "type": "string", "pattern": "^[0-9]{1,18}$" }))
+}
+
+/// An address.
+pub(super) fn address() -> Value {
+    json!({ "anyOf": [{ "type": "string", "format": "ipv4" }, { "type": "string", "format": "ipv6" }] })
+}
+
+/// An address or network.
+pub(super) fn network() -> Value {
+    let byte = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+    let v4 = format!(r"^{byte}\.{byte}\.{byte}\.{byte}/(3[0-2]|[12]?[0-9])$");
+    let v6 = r"^[1-9a-f][0-9a-f]{0,3}:[1-9a-f][0-9a-f]{0,3}::/(12[0-8]|1[01][0-9]|[1-9]?[0-9])$";
+    json!({ "anyOf": [
+        { "type": "string", "format": "ipv4" }, { "type": "string", "format": "ipv6" },
+        { "type": "string", "pattern": v4 }, { "type": "string", "pattern": v6 },
+    ] })
+}
+
+/// A moment.
+pub(super) fn moment() -> Value {
+    json!({ "type": "string", "format": "date-time" })
+}
+
+impl Parameter {
+    /// The same with what its text is like.
+    pub(super) fn like(self, schema: fn() -> Value) -> Self {
+        Parameter { like: Some(schema), ..self }
+    }
+
+    /// Whether a value is as the document says, as far as that can be told at a glance.
+    fn check(&self, value: &str) -> Result<(), Problem> {
+        let name = self.name;
+        if self.is_number && !value.parse::<u32>().is_ok_and(|number| (1..=1000).contains(&number)) {
+            return Err(Problem::wrong(format!("{name} is a number from 1 to 1000")));
+        }
+        if !self.choices.is_empty() && !self.choices.contains(&value) {
+            return Err(Problem::wrong(format!("{name} is one of {}", self.choices.join(", "))));
+        }
+        if self.like.is_some() && value.trim().is_empty() {
+            return Err(Problem::wrong(format!("{name} is empty: leave it out instead")));
+        }
+        Ok(())
+    }
+}
+
 /// A call, as it is documented.
 #[derive(Clone, Debug)]
 pub(crate) struct Operation {
@@ -62,6 +112,24 @@ pub(crate) struct Operation {
 }
 
 impl Operation {
+    /// Whether a request's query is one that the document tells of.
+    pub(crate) fn check(&self, asked: &Asked) -> Result<(), Problem> {
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, value) in asked.queries() {
+            let of_query = |parameter: &&Parameter| parameter.place == "query" && parameter.name == name;
+            let Some(parameter) = self.parameters.iter().find(of_query) else {
+                let name: String = name.chars().take(60).collect();
+                return Err(Problem::wrong(format!("there is no parameter '{name}' here: see /api/v1/openapi.json")));
+            };
+            if seen.contains(&parameter.name) {
+                return Err(Problem::wrong(format!("{} is given twice", parameter.name)));
+            }
+            seen.push(parameter.name);
+            parameter.check(value)?;
+        }
+        Ok(())
+    }
+
     fn new(method: Method, path: &'static str, tag: &'static str, id: &'static str, summary: &'static str) -> Self {
         let answer = (200, "application/json", "Done");
         Operation { method, path, tag, id, summary, parameters: Vec::new(), body: None, answer }
@@ -117,11 +185,12 @@ fn problem(description: &str) -> Value {
 
 fn shown(parameter: &Parameter) -> Value {
     let mut schema = match (parameter.is_number, parameter.choices) {
+        (false, []) if parameter.like.is_some() => parameter.like.map(|like| like()).unwrap_or_default(),
         (true, _) => json!({ "type": "integer", "minimum": 1, "maximum": 1000 }),
         (false, []) => json!({ "type": "string" }),
         (false, choices) => json!({ "type": "string", "enum": choices }),
     };
-    if parameter.place == "path" {
+    if parameter.place == "path" && parameter.like.is_none() {
         schema["minLength"] = json!(1);
     }
     json!({

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::openapi::{Operation, cursor, limit, path_parameter};
+use super::openapi::{Operation, limit, number_cursor, path_parameter};
 use super::problem::done;
 use super::{Problem, json, read};
 use crate::access::{Act, EditRules, LookAround, May};
@@ -34,7 +34,7 @@ pub(super) fn add(routes: Routes) -> Routes {
     .takes("WhatIfQuestion")
     .gives(200, "WhatIf");
     let changes = Operation::get("/api/v1/rules/changes", "rules", "listRuleChanges", "What was changed, newest first")
-        .with([limit(), cursor()])
+        .with([limit(), number_cursor()])
         .gives(200, "RuleChangeList");
     let revert =
         Operation::post("/api/v1/rules/changes/{seq}/revert", "rules", "revertRuleChange", "Take a change back")

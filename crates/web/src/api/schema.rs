@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::openapi::network;
+
 fn text(meaning: &str) -> Value {
     json!({ "type": "string", "description": meaning })
 }
@@ -106,7 +108,28 @@ fn fleet() -> Value {
 }
 
 fn time_for() -> Value {
-    json!({ "type": ["string", "null"], "description": "how long, such as 30m, 4h, 1d", "examples": ["30m", "1d"] })
+    json!({
+        "type": ["string", "null"], "examples": ["30m", "1d"],
+        "description": "how long, such as 30m, 4h, 1d",
+    })
+}
+
+/// A text that is like this.
+fn like(mut schema: Value, meaning: &str) -> Value {
+    schema["description"] = json!(meaning);
+    schema
+}
+
+/// An address, a network or an account.
+fn subject() -> Value {
+    let account = json!({ "type": "string", "pattern": "^[a-z][a-z0-9]{0,20}@[a-z][a-z0-9]{0,20}\\.test$" });
+    let mut schema = network();
+    if let Some(choices) = schema["anyOf"].as_array_mut() {
+        // Whatever else is written there is taken for an account.
+        choices.push(account);
+        choices.push(json!({ "type": "string" }));
+    }
+    schema
 }
 
 fn domains() -> Value {
@@ -374,14 +397,17 @@ fn asked() -> Vec<(&'static str, Value)> {
         (
             "NewBlock",
             taken([
-                ("subject", text("an address, a network or an account")),
+                ("subject", like(subject(), "an address, a network or an account")),
                 ("for?", time_for()),
                 ("permanent?", flag()),
                 ("reason?", text("why")),
             ]),
         ),
         ("BlockChange", taken([("for?", time_for()), ("permanent?", flag()), ("reason?", text("why"))])),
-        ("NewNever", taken([("net", text("an address or network")), ("reason?", text("why")), ("for?", time_for())])),
+        (
+            "NewNever",
+            taken([("net", like(network(), "an address or network")), ("reason?", text("why")), ("for?", time_for())]),
+        ),
         (
             "NewSendBlock",
             taken([
@@ -403,7 +429,13 @@ fn asked() -> Vec<(&'static str, Value)> {
                     "user?",
                     json!({ "type": ["string", "null"], "description": "whose password is set; nothing: a new user chooses a name" }),
                 ),
-                ("role", text("of a new user")),
+                (
+                    "role",
+                    like(
+                        json!({ "type": "string", "enum": ["administrator", "support", "read_only", "domain_administrator"] }),
+                        "of a new user",
+                    ),
+                ),
                 ("domains?", domains()),
             ]),
         ),

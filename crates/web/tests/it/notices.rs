@@ -141,3 +141,17 @@ async fn what_is_no_address_is_refused_at_the_start() {
     let error = Notices::start(&wrong, languages, TimeZone::UTC, world.hands.clock()).unwrap_err();
     assert!(error.to_string().starts_with("notices.from"), "{error}");
 }
+
+#[tokio::test]
+async fn a_mail_of_its_own_is_sent_at_once_or_said_why_not() {
+    let world = World::new();
+    let (relay, mut told) = relay().await;
+    let languages = Languages::load(None, "en").unwrap();
+    let notices = Notices::start(&settings(relay, 3), languages, TimeZone::UTC, world.hands.clock()).unwrap();
+    let sent = notices.mail("root@example.test", "Fairban\r\nBcc: x@y.test", "It is blocked.\n".to_owned()).await;
+    assert_eq!(sent, Ok(()));
+    let (to, text) = told.recv().await.unwrap();
+    assert!(to.contains("root@example.test") && text.contains("It is blocked."), "{to} {text}");
+    assert!(!text.lines().any(|line| line.starts_with("Bcc")), "{text}");
+    assert!(notices.mail("no address", "", String::new()).await.unwrap_err().contains("no mail address"));
+}

@@ -12,7 +12,9 @@ use crate::admin::view::AuditRow;
 use crate::admin::{Admin, Asked, Routes, csv};
 
 const ROWS: usize = 100;
-const FILE_ROWS: usize = 100_000;
+const FILE_ROWS: usize = 1_000_000;
+/// Rows that are read at once.
+const AT_ONCE: usize = 1000;
 
 pub(super) fn add(routes: Routes) -> Routes {
     routes.page::<LookAudit, _, _>("/audit", show).page::<LookAudit, _, _>("/audit.csv", export)
@@ -72,19 +74,21 @@ async fn show(admin: Arc<Admin>, may: May<LookAudit>, asked: Asked) -> Response 
     page(StatusCode::OK, &shown)
 }
 
-async fn export(admin: Arc<Admin>, _: May<LookAudit>, asked: Asked) -> Response {
-    let mut all: Vec<AuditRow> = Vec::new();
-    loop {
-        let before = all.last().map(|row| row.seq);
-        match admin.desk.audit(before, 5000).await {
-            Ok(rows) if rows.is_empty() || all.len() >= FILE_ROWS => break,
-            Ok(rows) => all.extend(rows),
-            Err(error) => return desk_failed(&admin, &asked, &error),
+async fn export(admin: Arc<Admin>, _: May<LookAudit>, _: Asked) -> Response {
+    csv::file("audit.csv", "text/csv; charset=utf-8", |file| async move {
+        let head = ["number", "time", "actor", "act", "subject", "detail", "hash"];
+        let (mut text, mut before, mut count) = (csv::line(&head), None, 0);
+        loop {
+            let rows = admin.desk.audit(before, AT_ONCE).await?;
+            (before, count) = (rows.last().map(|row| row.seq), count + rows.len());
+            let is_last = rows.len() < AT_ONCE || count >= FILE_ROWS;
+            for row in rows {
+                let (seq, time) = (row.seq.to_string(), row.time.to_string());
+                text.push_str(&csv::line(&[seq, time, row.actor, row.act, row.subject, row.detail, row.hash]));
+            }
+            if !file.add(std::mem::take(&mut text)).await || is_last {
+                return Ok(());
+            }
         }
-    }
-    let head = ["number", "time", "actor", "act", "subject", "detail", "hash"];
-    let lines = all.into_iter().map(|row| {
-        vec![row.seq.to_string(), row.time.to_string(), row.actor, row.act, row.subject, row.detail, row.hash]
-    });
-    csv::file("audit.csv", "text/csv; charset=utf-8", csv::table(&head, lines))
+    })
 }

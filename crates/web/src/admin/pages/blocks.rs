@@ -9,7 +9,7 @@ use fairban_types::{Diagnosis, Subject};
 
 use super::rows::{BlockLine, blocks};
 use super::{Can, Shell, desk_failed, go, next_place, oops, page, perform, query_with, say};
-use crate::access::{Act, Block, EditNever, Look, May, Release};
+use crate::access::{Act, Block, DeskError, EditNever, Look, May, Release, Sight};
 use crate::admin::desk::{Outcome, What};
 use crate::admin::view::{BlockQuery, BlockRow, Kind, State};
 use crate::admin::{Admin, Asked, Deed, Routes, csv, undo};
@@ -18,7 +18,9 @@ use crate::api::read;
 /// Rows of a page.
 const ROWS: usize = 100;
 /// Rows of a file.
-const FILE_ROWS: usize = 200_000;
+const FILE_ROWS: usize = 1_000_000;
+/// Rows that are read at once.
+const AT_ONCE: usize = 1000;
 /// Addresses that are read from a list at once.
 const IMPORT_MAX: usize = 20_000;
 
@@ -159,23 +161,61 @@ async fn show(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response {
     page(StatusCode::OK, &shown)
 }
 
-/// All rows that a filter lets through, up to a bound.
-async fn all_rows(
+/// Writes all rows that a filter lets through, up to a bound, as they are read.
+async fn write_all(
     admin: &Admin,
-    may: &May<Look>,
+    sight: &Sight,
     mut query: BlockQuery,
-) -> Result<Vec<BlockRow>, crate::access::DeskError> {
-    query.limit = 5000;
-    query.cursor = None;
-    let mut rows = Vec::new();
+    file: &csv::Pieces,
+    head: String,
+    line: fn(BlockRow) -> String,
+) -> Result<(), DeskError> {
+    (query.limit, query.cursor) = (AT_ONCE, None);
+    let (mut text, mut count) = (head, 0);
     loop {
-        let listing = admin.desk.blocks(&query, &may.sight()).await?;
-        rows.extend(listing.rows);
+        let listing = admin.desk.blocks(&query, sight).await?;
+        count += listing.rows.len();
+        listing.rows.into_iter().for_each(|row| text.push_str(&line(row)));
         query.cursor = listing.next;
-        if query.cursor.is_none() || rows.len() >= FILE_ROWS {
-            return Ok(rows);
+        if !file.add(std::mem::take(&mut text)).await || query.cursor.is_none() || count >= FILE_ROWS {
+            return Ok(());
         }
     }
+}
+
+const HEAD: [&str; 13] = [
+    "reference",
+    "subject",
+    "rule",
+    "by",
+    "reason",
+    "diagnosis",
+    "since",
+    "until",
+    "ended",
+    "how",
+    "score",
+    "threshold",
+    "offence",
+];
+
+fn fields(row: BlockRow) -> String {
+    let ended = row.ended.map_or_else(Default::default, |ended| (ended.time.to_string(), ended.how));
+    csv::line(&[
+        row.code.to_string(),
+        row.subject.to_string(),
+        row.rule,
+        row.by.unwrap_or_default(),
+        row.reason,
+        word(row.diagnosis),
+        row.since.to_string(),
+        row.until.map_or_else(|| "permanent".to_owned(), |until| until.to_string()),
+        ended.0,
+        ended.1,
+        row.score.to_string(),
+        row.threshold.to_string(),
+        row.offence.to_string(),
+    ])
 }
 
 async fn export_csv(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response {
@@ -183,44 +223,10 @@ async fn export_csv(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response
         Ok(query) => query,
         Err(text) => return oops(&admin, &asked, StatusCode::UNPROCESSABLE_ENTITY, &text),
     };
-    let rows = match all_rows(&admin, &may, query).await {
-        Ok(rows) => rows,
-        Err(error) => return desk_failed(&admin, &asked, &error),
-    };
-    let head = [
-        "reference",
-        "subject",
-        "rule",
-        "by",
-        "reason",
-        "diagnosis",
-        "since",
-        "until",
-        "ended",
-        "how",
-        "score",
-        "threshold",
-        "offence",
-    ];
-    let lines = rows.into_iter().map(|row| {
-        let ended = row.ended.map_or_else(Default::default, |ended| (ended.time.to_string(), ended.how));
-        vec![
-            row.code.to_string(),
-            row.subject.to_string(),
-            row.rule,
-            row.by.unwrap_or_default(),
-            row.reason,
-            word(row.diagnosis),
-            row.since.to_string(),
-            row.until.map_or_else(|| "permanent".to_owned(), |until| until.to_string()),
-            ended.0,
-            ended.1,
-            row.score.to_string(),
-            row.threshold.to_string(),
-            row.offence.to_string(),
-        ]
-    });
-    csv::file("blocks.csv", "text/csv; charset=utf-8", csv::table(&head, lines))
+    let sight = may.sight();
+    csv::file("blocks.csv", "text/csv; charset=utf-8", |file| async move {
+        write_all(&admin, &sight, query, &file, csv::line(&HEAD), fields).await
+    })
 }
 
 async fn export_text(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response {
@@ -228,13 +234,10 @@ async fn export_text(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Respons
         Ok(query) => BlockQuery { kind: Kind::Network, ..query },
         Err(text) => return oops(&admin, &asked, StatusCode::UNPROCESSABLE_ENTITY, &text),
     };
-    match all_rows(&admin, &may, query).await {
-        Ok(rows) => {
-            let body = rows.iter().map(|row| format!("{}\n", row.subject)).collect();
-            csv::file("blocks.txt", "text/plain; charset=utf-8", body)
-        }
-        Err(error) => desk_failed(&admin, &asked, &error),
-    }
+    let sight = may.sight();
+    csv::file("blocks.txt", "text/plain; charset=utf-8", |file| async move {
+        write_all(&admin, &sight, query, &file, String::new(), |row| format!("{}\n", row.subject)).await
+    })
 }
 
 async fn block(admin: Arc<Admin>, may: May<Block>, deed: Deed) -> Response {

@@ -16,7 +16,27 @@ use crate::admin::{Admin, Asked, Routes, csv};
 use crate::api::read;
 
 /// Rows of a file.
-const FILE_ROWS: usize = 50_000;
+const FILE_ROWS: usize = 1_000_000;
+/// Rows that are read at once.
+const AT_ONCE: usize = 1000;
+/// The columns of a file.
+const HEAD: [&str; 15] = [
+    "number",
+    "time",
+    "kind",
+    "client",
+    "service",
+    "account",
+    "outcome",
+    "node",
+    "count",
+    "helo",
+    "return_path",
+    "recipient",
+    "program",
+    "method",
+    "reason",
+];
 
 pub(super) fn add(routes: Routes) -> Routes {
     routes.page::<Look, _, _>("/events", show).page::<Look, _, _>("/events.csv", export)
@@ -39,6 +59,8 @@ struct EventsPage {
     first: Option<String>,
     csv: String,
     is_newest: bool,
+    /// Whether only a part was looked through, and too little found for a page.
+    is_part: bool,
 }
 
 fn kinds(chosen: Option<&str>) -> Vec<Choice> {
@@ -84,6 +106,7 @@ async fn show(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response {
         until: text("until"),
         node: text("node"),
         is_filtered: names.iter().any(|name| asked.query(name).is_some()),
+        is_part: listing.next.is_some() && listing.rows.len() < query.limit,
         rows: listing.rows.iter().map(|row| EventLine::of(&admin, row)).collect(),
         next: listing.next.map(|cursor| link("/events", &[("cursor", &cursor)])),
         first: asked.query("cursor").map(|_| link("/events", &[])),
@@ -120,35 +143,19 @@ async fn export(admin: Arc<Admin>, may: May<Look>, asked: Asked) -> Response {
         Ok(query) => query,
         Err(text) => return oops(&admin, &asked, StatusCode::UNPROCESSABLE_ENTITY, &text),
     };
-    query.limit = 5000;
-    let mut rows = Vec::new();
-    loop {
-        let listing = match admin.desk.events(&query, &may.sight()).await {
-            Ok(listing) => listing,
-            Err(error) => return desk_failed(&admin, &asked, &error),
-        };
-        rows.extend(listing.rows);
-        query.before = listing.next.and_then(|cursor| cursor.parse().ok());
-        if query.before.is_none() || rows.len() >= FILE_ROWS {
-            break;
+    query.limit = AT_ONCE;
+    let sight = may.sight();
+    csv::file("events.csv", "text/csv; charset=utf-8", |file| async move {
+        let (mut text, mut count) = (csv::line(&HEAD), 0);
+        loop {
+            let listing = admin.desk.events(&query, &sight).await?;
+            count += listing.rows.len();
+            listing.rows.into_iter().for_each(|row| text.push_str(&csv::line(&fields(row))));
+            query.before = listing.next.and_then(|cursor| cursor.parse().ok());
+            let is_last = query.before.is_none() || count >= FILE_ROWS;
+            if !(text.is_empty() || file.add(std::mem::take(&mut text)).await) || is_last {
+                return Ok(());
+            }
         }
-    }
-    let head = [
-        "number",
-        "time",
-        "kind",
-        "client",
-        "service",
-        "account",
-        "outcome",
-        "node",
-        "count",
-        "helo",
-        "return_path",
-        "recipient",
-        "program",
-        "method",
-        "reason",
-    ];
-    csv::file("events.csv", "text/csv; charset=utf-8", csv::table(&head, rows.into_iter().map(fields)))
+    })
 }
