@@ -7,9 +7,12 @@ use fairban_web::admin::view::FeedRow;
 
 use super::now;
 
-/// The list as it was made last, and after which decision.
+/// After which decision the list was made, and the list.
+type Made = (i64, Arc<Vec<FeedRow>>);
+
+/// The list as it was made last.
 #[derive(Clone, Default)]
-pub(crate) struct Fed(Arc<Mutex<Option<(i64, Arc<Vec<FeedRow>>)>>>);
+pub(crate) struct Fed(Arc<Mutex<Option<Made>>>);
 
 impl Fed {
     /// The networks that are blocked, in order of address.

@@ -312,7 +312,7 @@ impl Chain {
         tokio::spawn(async move {
             loop {
                 let (all, reader) = (all.clone(), reader.clone());
-                let looked = tokio::task::spawn_blocking(move || all.from_the_first(&held(&reader))).await;
+                let looked = tokio::task::spawn_blocking(move || all.follow_whole(&held(&reader))).await;
                 if let Ok(Err(error)) = looked {
                     tracing::warn!(%error, "the audit could not be looked at");
                 }
@@ -322,7 +322,7 @@ impl Chain {
         chain
     }
 
-    fn from_the_first(&self, reader: &Reader) -> Result<(), StoreError> {
+    fn follow_whole(&self, reader: &Reader) -> Result<(), StoreError> {
         let mut mark = AuditMark::default();
         loop {
             let next = reader.verify_audit_after(&mark, CHAIN_STEP)?;

@@ -48,8 +48,11 @@ fn the_dashboard_asks_for_metrics_that_there_are() {
     assert!(unseen.is_empty(), "no panel shows {unseen:?}");
 }
 
+/// The headers and the body of a message.
+type Heard = (Vec<(String, String)>, Value);
+
 /// As much of HTTP as a webhook's other end needs. Answers with these, one after the other, the last again and again.
-fn listener(answers: &'static [&'static str]) -> (SocketAddr, Receiver<(Vec<(String, String)>, Value)>) {
+fn listener(answers: &'static [&'static str]) -> (SocketAddr, Receiver<Heard>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = channel();

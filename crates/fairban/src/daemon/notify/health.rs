@@ -68,9 +68,8 @@ mod tests {
     fn trouble_is_told_when_it_begins_and_when_it_ends() {
         let mut health = Health::default();
         let well = Status::default();
-        let mut ill = Status::default();
-        ill.sources =
-            vec![SourceStatus { name: "mail.log".into(), problem: Some("gone".into()), ..SourceStatus::default() }];
+        let source = SourceStatus { name: "mail.log".into(), problem: Some("gone".into()), ..SourceStatus::default() };
+        let mut ill = Status { sources: vec![source], ..Status::default() };
         ill.enforcement.mended = 3;
         let told = |changes: Vec<Happening>| -> Vec<(Occasion, bool)> {
             changes.iter().map(|one| (one.occasion, one.is_over)).collect()

@@ -101,7 +101,7 @@ pub(super) struct Way {
 }
 
 enum How {
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
     Mail(Arc<Notices>, String),
     Command(Vec<String>),
 }
@@ -110,7 +110,7 @@ impl Way {
     pub(super) fn new(by: &NotifyBy, limit: Duration, notices: Option<&Arc<Notices>>) -> anyhow::Result<Self> {
         let how = match by {
             NotifyBy::Webhook { url, secret_file, authority } => {
-                How::Webhook(Webhook::new(url, secret_file.as_deref(), authority.as_deref())?)
+                How::Webhook(Box::new(Webhook::new(url, secret_file.as_deref(), authority.as_deref())?))
             }
             NotifyBy::Mail { to } => {
                 let notices = notices.context("mail needs relay and from of [notices]")?;
