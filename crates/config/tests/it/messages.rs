@@ -327,7 +327,7 @@ fn text_of_the_file_is_shown_safely() {
 name = "\u001b[31mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 "#,
         expect![[r#"
-            fairban.toml:1:1: \u{1b}[31mred: unknown key; known here: profile, never, mail_servers_ask, node, store, control, enforce, source, format, rule, address, familiar, widen, guard, outbound, diagnosis, limits, send, messages, dovecot, postfix, explain, web, portal, notices, fleet
+            fairban.toml:1:1: \u{1b}[31mred: unknown key; known here: profile, never, mail_servers_ask, node, store, control, enforce, source, format, rule, address, familiar, widen, guard, outbound, diagnosis, limits, send, messages, dovecot, postfix, explain, web, portal, notices, notify, fleet
             fairban.toml:3:8: node.name: takes a name of 1 to 64 letters, digits, '.', '_' or '-', not "\u{1b}[31mxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…"
         "#]],
     );
