@@ -168,7 +168,7 @@ fn narrowest(browse: &BlockBrowse) -> &'static str {
     if browse.net.is_some() {
         // By number, or walked.
         ""
-    } else if browse.text.is_some() || browse.domains.is_some() {
+    } else if browse.text.is_some() {
         "INDEXED BY blocks_name"
     } else {
         "INDEXED BY blocks_list"
