@@ -92,7 +92,7 @@ pub(crate) enum Command {
     /// Tokens by which programs use the API.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Tell those that the configuration names under [[notify]] that this is a test.
+    /// Tell those that the configuration names under `[[notify]]` that this is a test.
     ///
     /// The exit status is 1 if somebody could not be told.
     #[command(
