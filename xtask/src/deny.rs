@@ -30,7 +30,7 @@ pub(crate) fn install(name: &str) -> Result<PathBuf> {
     }
     let folder = target().join("tools");
     let version = VERSIONS.iter().find(|(tool, _)| *tool == name).map_or("*", |(_, version)| *version);
-    run_command(cargo().args(["install", "--locked", name, "--version", version, "--root"]).arg(&folder))?;
+    run_command(cargo().args(["install", "--locked", "--debug", name, "--version", version, "--root"]).arg(&folder))?;
     Ok(folder.join("bin").join(name))
 }
 
