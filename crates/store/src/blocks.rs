@@ -1,4 +1,6 @@
-use fairban_types::{Action, Code, Decision, Origin, Subject, Time, network_of};
+use std::collections::BTreeSet;
+
+use fairban_types::{Action, Code, Decision, Origin, Subject, Time, domain_of, network_of};
 use ipnet::IpNet;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params_from_iter};
@@ -105,7 +107,7 @@ fn begin(connection: &Connection, id: i64, decision: &Decision) -> rusqlite::Res
         })?;
     let (first, last) = encoding::subject_net(&decision.subject).map(encoding::range).unzip();
     let (kind, name) = listed_as(&decision.subject);
-    connection
+    let block: i64 = connection
         .prepare_cached(
             "INSERT INTO blocks(code, subject, action, rule, start, until, decision, net_first, net_last,
                 kind, name, diagnosis, effect)
@@ -115,9 +117,11 @@ fn begin(connection: &Connection, id: i64, decision: &Decision) -> rusqlite::Res
                 start = CASE WHEN ended IS NULL THEN start ELSE excluded.start END,
                 action = excluded.action, rule = excluded.rule, until = excluded.until,
                 decision = excluded.decision, diagnosis = excluded.diagnosis, effect = excluded.effect,
-                ended = NULL, how = NULL, ended_by = NULL",
+                ended = NULL, how = NULL, ended_by = NULL
+             RETURNING id",
         )?
-        .execute(named_params! {
+        .query_row(
+            named_params! {
             ":code": code_number(decision.code),
             ":subject": subject,
             ":action": decision.action.as_str(),
@@ -131,8 +135,24 @@ fn begin(connection: &Connection, id: i64, decision: &Decision) -> rusqlite::Res
             ":name": name,
             ":diagnosis": encoding::word(&decision.diagnosis)?,
             ":effect": encoding::word(&decision.effect)?,
-        })?;
+            },
+            |row| row.get(0),
+        )?;
+    concerns(connection, block, decision)?;
     Ok((true, replaced))
+}
+
+/// Notes which domains a block concerns. What prolongs it may come without evidence, so none is taken away.
+fn concerns(connection: &Connection, block: i64, decision: &Decision) -> rusqlite::Result<()> {
+    let accounts = decision.events.iter().filter_map(|evidence| evidence.event.account.as_deref());
+    let domains: BTreeSet<String> =
+        accounts.filter_map(domain_of).chain(decision.subject.domain()).map(str::to_lowercase).collect();
+    for domain in domains {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO concerns(domain, block) VALUES (?1, ?2)")?
+            .execute((domain, block))?;
+    }
+    Ok(())
 }
 
 /// What is blocked, and the name of the account or sender: by these blocks are listed.

@@ -53,8 +53,7 @@ pub struct BlockBrowse {
     pub net: Option<IpNet>,
     /// With this in the name of the account or sender.
     pub text: Option<String>,
-    /// Of accounts or senders in these domains; and of networks, if such an account may be part of the evidence: the text of
-    /// it names the domain, and the caller has to look whether as that of an account.
+    /// That concern these domains: of accounts or senders in them, and such as name one of their accounts in evidence.
     pub domains: Option<Vec<String>>,
     /// The order.
     pub sort: BlockSort,
@@ -123,11 +122,6 @@ pub struct StandingCounts {
     pub sending: u64,
 }
 
-/// Whether the evidence of a block has this in its text. What prolongs a block may come without evidence of its own, so that
-/// all that was decided under its reference is looked at.
-const PROVED: &str = "EXISTS (SELECT 1 FROM decisions o JOIN evidence e ON e.decision = o.id WHERE o.code = b.code AND \
-                      o.subject = b.subject AND instr(lower(e.events), ?) > 0)";
-
 impl BlockSort {
     /// What is sorted by. Never NULL, so that pages can go on from it.
     fn key(self) -> String {
@@ -165,9 +159,12 @@ fn of_kind(kind: BlockKind) -> &'static str {
 
 /// The index by which what passes the filter is found, named, since the planner has no statistics to go by.
 fn narrowest(browse: &BlockBrowse) -> &'static str {
-    if browse.net.is_some() {
-        // By number, or walked.
+    if browse.net.is_some_and(|net| !is_wide(net)) {
+        // By number.
         ""
+    } else if browse.domains.is_some() {
+        // By number.
+        "NOT INDEXED"
     } else if browse.text.is_some() {
         "INDEXED BY blocks_name"
     } else {
@@ -184,12 +181,6 @@ fn cursor(key: &Value, id: i64) -> String {
         Value::Null | Value::Real(_) => "i0".to_owned(),
     };
     format!("{key}.{id}")
-}
-
-/// Text in which a pattern of LIKE finds only itself.
-fn unlike(text: &str) -> String {
-    let one = |c: char| if matches!(c, '\\' | '%' | '_') { vec!['\\', c] } else { vec![c] };
-    text.to_lowercase().chars().flat_map(one).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -303,36 +294,30 @@ impl Reader {
             }
         }
         if let Some(domains) = &browse.domains {
-            let any =
-                |one: &str| if domains.is_empty() { "0".to_owned() } else { vec![one; domains.len()].join(" OR ") };
-            let (named, proved) = (any("b.name LIKE ? ESCAPE '\\'"), any(PROVED));
-            let like = domains.iter().map(|domain| format!("%@{}", unlike(domain)).into());
-            let quoted = domains.iter().map(|domain| format!("@{}\"", domain.to_lowercase()).into());
-            wheres.add(format!("CASE WHEN b.name IS NULL THEN ({proved}) ELSE ({named}) END"), quoted.chain(like));
+            let own = "b.id IN (SELECT block FROM concerns WHERE domain IN (SELECT value FROM json_each(?)))";
+            let domains: Vec<String> = domains.iter().map(|domain| domain.to_lowercase()).collect();
+            wheres.add(own, [encoding::json(&domains)?.into()]);
         }
         Ok(wheres)
     }
 
     /// How many blocks are in force at a moment.
     pub fn count_standing(&self, now: Time) -> Result<StandingCounts, StoreError> {
-        let sql = "SELECT b.kind, sum(b.rule = 'manual'), count(*) FROM blocks b INDEXED BY blocks_list
-             WHERE b.kind IN ('network', 'account', 'sending') AND b.ended IS NULL AND (b.until IS NULL OR b.until > ?1)
-             GROUP BY b.kind";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([now.millis()])?;
-        let mut counts = StandingCounts::default();
-        while let Some(row) = rows.next()? {
-            let count = row.get::<_, i64>(2)?.unsigned_abs();
-            match row.get::<_, String>(0)?.as_str() {
-                "network" => {
-                    counts.networks = count;
-                    counts.networks_by_hand = row.get::<_, i64>(1)?.unsigned_abs();
-                }
-                "account" => counts.accounts = count,
-                _ => counts.sending = count,
-            }
-        }
-        Ok(counts)
+        // Ranges of an index, which is several times as fast as to look at each row.
+        let of_kind = "SELECT (SELECT count(*) FROM blocks b INDEXED BY blocks_list
+                WHERE b.kind = ?2 AND b.ended IS NULL AND b.until IS NULL)
+             + (SELECT count(*) FROM blocks b INDEXED BY blocks_list
+                WHERE b.kind = ?2 AND b.ended IS NULL AND b.until > ?1)";
+        let mut of_kind = self.connection.prepare_cached(of_kind)?;
+        let mut count = |kind: &str| -> Result<u64, StoreError> {
+            let count: i64 = of_kind.query_row((now.millis(), kind), |row| row.get(0))?;
+            Ok(count.unsigned_abs())
+        };
+        let (networks, accounts, sending) = (count("network")?, count("account")?, count("sending")?);
+        let by_hand = "SELECT count(*) FROM blocks b INDEXED BY blocks_standing_rule
+             WHERE b.rule = 'manual' AND b.kind = 'network' AND b.ended IS NULL AND (b.until IS NULL OR b.until > ?1)";
+        let by_hand: i64 = self.connection.prepare_cached(by_hand)?.query_row([now.millis()], |row| row.get(0))?;
+        Ok(StandingCounts { networks, networks_by_hand: by_hand.unsigned_abs(), accounts, sending })
     }
 
     /// The blocks of an account: of itself, of it at addresses, and of its sending. Newest first.
@@ -476,6 +461,8 @@ mod tests {
             (BlockBrowse { net: Some("192.0.2.4/31".parse().unwrap()), ..blank() }, vec![5, 4]),
             (BlockBrowse { net: Some("2000::/8".parse().unwrap()), kind: BlockKind::Account, ..blank() }, vec![43]),
             (BlockBrowse { domains: domains("example.test"), ..blank() }, vec![40]),
+            (BlockBrowse { domains: domains("Other.Test"), kind: BlockKind::Account, ..blank() }, vec![41]),
+            (BlockBrowse { domains: domains("example.test"), kind: BlockKind::Sending, ..blank() }, vec![42]),
             (BlockBrowse { domains: Some(Vec::new()), ..blank() }, vec![]),
             (BlockBrowse { manual: Some(true), kind: BlockKind::Account, ..blank() }, vec![40]),
             (BlockBrowse { rule: Some("none".into()), ..blank() }, vec![]),

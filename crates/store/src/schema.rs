@@ -12,6 +12,7 @@ pub(crate) const STEPS: &[&str] = &[
     include_str!("schema/2.sql"),
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
+    include_str!("schema/5.sql"),
 ];
 
 /// The schema that this program writes.
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_of_schema_3_are_listed_as_new_ones_are() {
+    fn blocks_of_older_schemas_are_listed_as_new_ones_are() {
         let mut connection = at(&STEPS[..3]);
         for (id, subject) in [(1, "6ec000020720"), (2, "61416c69636540622e74657374"), (3, "34c000020720626f62")] {
             connection
@@ -107,7 +108,8 @@ mod tests {
                     "INSERT INTO decisions VALUES ({id}, 0, {id}, 5, 'block', x'{subject}', 'login', NULL, '', 1, 1, NULL,
                          'drop', 'password_guessing', 1, 0, 1, NULL);
                      INSERT INTO blocks(id, code, subject, action, rule, start, decision)
-                         VALUES ({id}, {id}, x'{subject}', 'block', 'login', 5, {id});"
+                         VALUES ({id}, {id}, x'{subject}', 'block', 'login', 5, {id});
+                     INSERT INTO evidence VALUES ({id}, '[{{\"account\":\"Bob@at@Seen.test.\"}},{{\"account\":\"no\"}},{{}}]');"
                 ))
                 .unwrap();
         }
@@ -120,6 +122,9 @@ mod tests {
         let row =
             |kind: &str, name: Option<&str>| (kind.to_owned(), name.map(str::to_owned), "password_guessing".to_owned());
         assert_eq!(rows, [row("network", None), row("account", Some("alice@b.test")), row("account", Some("bob"))]);
+        let mut statement = connection.prepare("SELECT block || ' ' || domain FROM concerns ORDER BY 1").unwrap();
+        let rows: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+        assert_eq!(rows, ["1 seen.test", "2 b.test", "2 seen.test", "3 seen.test"]);
     }
 
     #[test]

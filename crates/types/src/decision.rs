@@ -148,14 +148,10 @@ impl Code {
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for place in (0..8).rev() {
-            let letter = ALPHABET[(self.0 >> (5 * place) & 31) as usize];
-            write!(f, "{}", letter as char)?;
-            if place == 4 {
-                f.write_str("-")?;
-            }
-        }
-        Ok(())
+        let letter = |place: u32| ALPHABET[(self.0 >> (5 * place) & 31) as usize];
+        // Written at once: lists of many are.
+        let text = [7, 6, 5, 4, u32::MAX, 3, 2, 1, 0].map(|place| if place > 7 { b'-' } else { letter(place) });
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 

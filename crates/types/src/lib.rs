@@ -24,7 +24,7 @@ pub use event::{Event, Service, ServiceSet, Witness};
 pub use finding::{Device, Fact, Finding};
 pub use format::CustomFormat;
 pub use kind::EventKind;
-pub use mailbox::{Mailbox, domain_ascii};
+pub use mailbox::{Mailbox, domain_ascii, domain_of};
 pub use net::{network_of, single, subtract};
 pub use policy::{
     AddressPolicy, FamiliarPolicy, GuardPolicy, Ladder, OutboundPolicy, Points, Policy, Repeats, Rule, SendPolicy,

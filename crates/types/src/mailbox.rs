@@ -97,6 +97,12 @@ pub fn domain_ascii(domain: &str) -> String {
     idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase())
 }
 
+/// The domain of an account's name, as typed but for what stands around it. `None`: the name has none.
+pub fn domain_of(account: &str) -> Option<&str> {
+    let (_, domain) = account.trim().rsplit_once('@')?;
+    Some(domain.trim_end_matches('.')).filter(|domain| !domain.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

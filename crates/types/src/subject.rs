@@ -5,8 +5,8 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::sender::Sending;
-use crate::single;
+use crate::sender::{Sender, Sending};
+use crate::{domain_of, single};
 
 /// What is scored or blocked. Shown and read as text: `192.0.2.7`, `192.0.2.0/24`, `alice@example.test`,
 /// `alice@example.test from 192.0.2.7`, `send:alice@example.test`.
@@ -39,6 +39,19 @@ impl Subject {
         match self {
             Subject::Network(net) => Some(*net),
             Subject::Account(_) | Subject::Pair(..) | Subject::Sending(_) => None,
+        }
+    }
+
+    /// The domain whose account or sender it is.
+    pub fn domain(&self) -> Option<&str> {
+        match self {
+            Subject::Network(_) => None,
+            Subject::Account(name) | Subject::Pair(name, _) => domain_of(name),
+            Subject::Sending(sending) => match &sending.sender {
+                Sender::Address(name) | Sender::Account(name) => domain_of(name),
+                Sender::Domain { name, .. } => Some(name),
+                Sender::Helo(_) => None,
+            },
         }
     }
 }

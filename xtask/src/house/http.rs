@@ -100,6 +100,9 @@ pub(super) fn encoded(text: &str) -> String {
 
 type Connection = BufReader<TcpStream>;
 
+/// More of a file is not read: its first byte is what is measured.
+const STREAMED_MAX: usize = 16 << 20;
+
 fn exchange(mut connection: Connection, request: &str) -> Result<(Answer, Option<Connection>)> {
     let start = Instant::now();
     connection.get_mut().write_all(request.as_bytes())?;
@@ -119,14 +122,18 @@ fn exchange(mut connection: Connection, request: &str) -> Result<(Answer, Option
     let is_chunked = answer.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
     let length = answer.header("content-length").and_then(|length| length.parse::<usize>().ok());
     if is_chunked {
-        chunks(&mut connection, &mut body, start, &mut answer.first)?;
+        if !chunks(&mut connection, &mut body, start, &mut answer.first)? {
+            answer.whole = start.elapsed();
+            answer.body = String::from_utf8_lossy(&body).into_owned();
+            return Ok((answer, None));
+        }
     } else {
         if length.is_some_and(|length| length > 0) {
             connection.fill_buf()?;
         }
         answer.first = start.elapsed();
-        body.resize(length.unwrap_or(0), 0);
-        connection.read_exact(&mut body)?;
+        let length = length.unwrap_or(0);
+        ensure!(connection.by_ref().take(length as u64).read_to_end(&mut body)? == length, "the answer broke off");
     }
     answer.whole = start.elapsed();
     answer.body = String::from_utf8_lossy(&body).into_owned();
@@ -134,7 +141,8 @@ fn exchange(mut connection: Connection, request: &str) -> Result<(Answer, Option
     Ok((answer, (!is_over).then_some(connection)))
 }
 
-fn chunks(connection: &mut Connection, body: &mut Vec<u8>, start: Instant, first: &mut Duration) -> Result<()> {
+/// Reads an answer that is written as it is made; `false`: it is longer than anybody waits for, and was left.
+fn chunks(connection: &mut Connection, body: &mut Vec<u8>, start: Instant, first: &mut Duration) -> Result<bool> {
     loop {
         let mut line = String::new();
         ensure!(connection.read_line(&mut line)? > 0, "the answer broke off");
@@ -143,11 +151,13 @@ fn chunks(connection: &mut Connection, body: &mut Vec<u8>, start: Instant, first
             *first = start.elapsed();
         }
         let old = body.len();
-        body.resize(old + length + 2, 0);
-        connection.read_exact(&mut body[old..])?;
+        ensure!(connection.take(length as u64 + 2).read_to_end(body)? == length + 2, "the answer broke off");
         body.truncate(old + length);
         if length == 0 {
-            return Ok(());
+            return Ok(true);
+        }
+        if body.len() > STREAMED_MAX {
+            return Ok(false);
         }
     }
 }

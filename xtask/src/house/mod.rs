@@ -70,7 +70,8 @@ fn ask_everything(program: &Path, folder: &Path, rounds: usize) -> Result<(Node,
     let list = requests(visitors.client(Who::Token))?;
     let mut measured: Vec<(Request, Measured)> =
         list.into_iter().map(|request| (request, Measured::default())).collect();
-    for _ in 0..rounds {
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}: {} pages and calls", measured.len());
         for (request, measured) in &mut measured {
             let answer = visitors.client(request.who).get(&request.path)?;
             ensure!(

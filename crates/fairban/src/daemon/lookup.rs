@@ -92,33 +92,19 @@ fn browse(query: &view::BlockQuery, sight: &Sight) -> BlockBrowse {
         },
         ascending: query.ascending,
         limit: query.limit,
-        is_uncounted: false,
+        is_uncounted: query.is_uncounted,
         after: query.cursor.clone(),
     }
 }
 
-/// Blocks of a page; for who sees only some domains, also those of networks that their accounts are part of.
+/// Blocks of a page; for who sees only some domains, also those that their accounts are part of the evidence of.
 pub(super) fn blocks(
     reader: &Reader,
     query: &view::BlockQuery,
     sight: &Sight,
 ) -> Result<view::Listing<view::BlockRow>, StoreError> {
     let Browsed { blocks, next, total } = reader.browse_blocks(&browse(query, sight))?;
-    let mut rows = Vec::with_capacity(blocks.len());
-    for block in &blocks {
-        if is_seen(reader, block, sight)? {
-            rows.push(row(block));
-        }
-    }
-    Ok(view::Listing { rows, next, total: Some(total) })
-}
-
-/// The store finds domains in the text of evidence; whether they are those of accounts is seen here.
-fn is_seen(reader: &Reader, block: &Block, sight: &Sight) -> Result<bool, StoreError> {
-    Ok(sight.subject(&block.decision.subject)
-        || !sight.is_everything()
-            && matches!(block.decision.subject, Subject::Network(_))
-            && sight.decision(&with_evidence(reader, block)?))
+    Ok(view::Listing { rows: blocks.iter().map(row).collect(), next, total: (!query.is_uncounted).then_some(total) })
 }
 
 fn event_filter(query: &view::EventQuery) -> EventFilter {
@@ -254,12 +240,8 @@ pub(super) fn account(reader: &Reader, name: &str) -> Result<view::AccountView, 
 pub(super) fn newest(reader: &Reader, sight: &Sight) -> Result<Vec<view::BlockRow>, StoreError> {
     const SHOWN: usize = 8;
     let query = view::BlockQuery { limit: SHOWN, ..view::BlockQuery::default() };
-    if !sight.is_everything() {
-        let mut rows = blocks(reader, &query, sight)?.rows;
-        rows.truncate(SHOWN);
-        return Ok(rows);
-    }
-    let browse = BlockBrowse { is_uncounted: true, ..browse(&query, sight) };
+    // Those of domains are few, and found by number.
+    let browse = BlockBrowse { is_uncounted: sight.is_everything(), ..browse(&query, sight) };
     Ok(reader.browse_blocks(&browse)?.blocks.iter().map(row).collect())
 }
 

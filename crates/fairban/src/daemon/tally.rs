@@ -10,6 +10,7 @@ use fairban_store::{Reader, RecallItem, StoreError};
 use fairban_types::{Action, Decision, Event, EventKind, Service, Time, network_of};
 use fairban_web::access::Sight;
 use fairban_web::admin::view;
+use foldhash::fast::RandomState;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -220,11 +221,21 @@ pub(super) struct Lately {
     pub(super) one_address: Option<IpAddr>,
 }
 
-fn top(counts: HashMap<String, u64>, most: usize) -> Vec<view::Tally> {
-    let mut list: Vec<view::Tally> = counts.into_iter().map(|(name, count)| view::Tally { name, count }).collect();
-    list.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.name.cmp(&b.name)));
-    list.truncate(most);
+/// The most frequent, most frequent first.
+fn top<K: Ord, S>(counts: HashMap<K, u64, S>, most: usize) -> Vec<(K, u64)> {
+    let order = |a: &(K, u64), b: &(K, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
+    let mut list: Vec<(K, u64)> = counts.into_iter().collect();
+    if list.len() > most {
+        list.select_nth_unstable_by(most, order);
+        list.truncate(most);
+    }
+    list.sort_unstable_by(order);
     list
+}
+
+fn tallies<K: Ord + ToString, S>(counts: HashMap<K, u64, S>, most: usize) -> Vec<view::Tally> {
+    let tally = |(name, count): (K, u64)| view::Tally { name: name.to_string(), count };
+    top(counts, most).into_iter().map(tally).collect()
 }
 
 impl Tally {
@@ -293,34 +304,26 @@ impl Tally {
             services.iter_mut().zip(count.by_service).for_each(|(sum, count)| *sum += u64::from(count));
         }
         let since = present.before(span);
-        let mut rules: HashMap<String, u64> = HashMap::new();
+        let mut rules: HashMap<&str, u64> = HashMap::new();
         for (rule, count) in counts.rules.range(since.secs() / 60..).flat_map(|(_, rules)| rules) {
-            *rules.entry(rule.to_string()).or_default() += u64::from(*count);
+            *rules.entry(rule).or_default() += u64::from(*count);
         }
-        let mut clients: HashMap<IpAddr, u64> = HashMap::new();
+        let mut clients: HashMap<IpAddr, u64, RandomState> = HashMap::default();
         for (_, hour) in counts.hours.range(since.secs() / 3600..).filter(|_| sight.is_everything()) {
             for (client, count) in &hour.offenders {
                 *clients.entry(*client).or_default() += count;
             }
         }
-        let mut offenders: Vec<(IpAddr, u64)> = clients.into_iter().collect();
-        offenders.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let offender = |(client, count): (IpAddr, u64)| view::Tally { name: client.to_string(), count };
-        let offenders = offenders.into_iter().take(10).map(offender).collect();
-        let by_service: HashMap<String, u64> = Service::ALL
-            .iter()
-            .zip(services)
-            .filter(|(_, count)| *count > 0)
-            .map(|(service, count)| (service.as_str().to_owned(), count))
-            .collect();
+        let services = Service::ALL.iter().map(|service| service.as_str()).zip(services);
+        let by_service: HashMap<&str, u64> = services.filter(|(_, count)| *count > 0).collect();
         let sees_all = sight.is_everything();
         Lately {
             one_address: one_address(&counts, present).filter(|_| sees_all),
             buckets: buckets.into_iter().map(|bucket| only_if(sight, bucket)).collect(),
             bucket_secs,
-            by_rule: if sees_all { top(rules, 10) } else { Vec::new() },
-            by_service: if sees_all { top(by_service, 8) } else { Vec::new() },
-            offenders,
+            by_rule: if sees_all { tallies(rules, 10) } else { Vec::new() },
+            by_service: if sees_all { tallies(by_service, 8) } else { Vec::new() },
+            offenders: tallies(clients, 10),
         }
     }
 
@@ -328,12 +331,10 @@ impl Tally {
     pub(super) fn attacked(&self, sight: &Sight, most: usize) -> Vec<view::AccountRow> {
         let counts = self.counts();
         let day: Vec<&Hour> = counts.hours.range(now().before(DAY).secs() / 3600..).map(|(_, hour)| hour).collect();
-        let mut all: HashMap<&str, u64> = HashMap::new();
+        let mut all: HashMap<&str, u64, RandomState> = HashMap::default();
         for (account, attacked) in day.iter().flat_map(|hour| &hour.attacked).filter(|(name, _)| sight.account(name)) {
             *all.entry(account).or_default() += attacked.failures;
         }
-        let mut all: Vec<(&str, u64)> = all.into_iter().collect();
-        all.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         // Networks are put together for those only that are shown.
         let row = |(account, failures): (&str, u64)| {
             let hours = || day.iter().filter_map(|hour| hour.attacked.get(account));
@@ -347,7 +348,7 @@ impl Tally {
                 states: Vec::new(),
             }
         };
-        all.into_iter().take(most).map(row).collect()
+        top(all, most).into_iter().map(row).collect()
     }
 }
 

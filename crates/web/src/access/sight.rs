@@ -1,6 +1,6 @@
 //! What of all there is somebody may see: everything, or what concerns the accounts of some domains.
 
-use fairban_types::{Decision, Event, Sender, Sending, Subject};
+use fairban_types::{Decision, Event, Subject, domain_of};
 
 /// What somebody may see. It comes from their role, and is asked for wherever something is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +25,14 @@ impl Sight {
         self.0.as_deref()
     }
 
-    fn domain(&self, domain: &str) -> bool {
-        self.0.as_ref().is_none_or(|own| own.iter().any(|one| one.eq_ignore_ascii_case(domain.trim_end_matches('.'))))
+    fn domain(&self, domain: Option<&str>) -> bool {
+        let is_own = |domain: &str, own: &[String]| own.iter().any(|one| one.eq_ignore_ascii_case(domain));
+        self.0.as_ref().is_none_or(|own| domain.is_some_and(|domain| is_own(domain, own)))
     }
 
     /// Whether an account is seen. One without a domain is nobody's but the administrator's.
     pub fn account(&self, account: &str) -> bool {
-        self.is_everything() || account.trim().rsplit_once('@').is_some_and(|(_, domain)| self.domain(domain))
+        self.domain(domain_of(account))
     }
 
     /// Whether an event is seen.
@@ -39,21 +40,9 @@ impl Sight {
         self.is_everything() || event.account.as_deref().is_some_and(|account| self.account(account))
     }
 
-    fn sending(&self, sending: &Sending) -> bool {
-        match &sending.sender {
-            Sender::Address(name) | Sender::Account(name) => self.account(name),
-            Sender::Domain { name, .. } => self.domain(name),
-            Sender::Helo(_) => self.is_everything(),
-        }
-    }
-
     /// Whether the subject itself is one's own. An address is nobody's.
     pub fn subject(&self, subject: &Subject) -> bool {
-        match subject {
-            Subject::Network(_) => self.is_everything(),
-            Subject::Account(account) | Subject::Pair(account, _) => self.account(account),
-            Subject::Sending(sending) => self.sending(sending),
-        }
+        self.domain(subject.domain())
     }
 
     /// Whether a block is seen: by its subject, or because an account that is seen is part of its evidence.

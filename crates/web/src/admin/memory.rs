@@ -412,7 +412,7 @@ impl Desk for MemoryDesk {
             let rows = self.blocks(&query, &sight).await?.rows.into_iter();
             let rows = rows.filter(|row| row.effect != fairban_types::Effect::Observe);
             let row = |row: BlockRow| {
-                Some(FeedRow { net: row.subject.network()?, until: row.until, rule: row.rule, code: row.code })
+                Some(FeedRow { net: row.subject.network()?, until: row.until, rule: row.rule.into(), code: row.code })
             };
             let mut rows: Vec<FeedRow> = rows.filter_map(row).collect();
             rows.sort_unstable_by_key(|row| row.net);

@@ -31,7 +31,7 @@ pub use settings::Settings;
 pub(crate) use route::{Asked, Deed, Guest, Route, Routes};
 
 use crate::access::{AccessError, Challenges, FIRST_LINK, Grade, Guesses, Provider, Registry, Role, Sessions, Site};
-use crate::api::Idempotency;
+use crate::api::{Idempotency, Lists};
 use crate::cookie::Jar;
 use crate::{Clock, Running, WebError, listen, random};
 
@@ -58,6 +58,7 @@ pub struct Admin {
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) replays: Semaphore,
     pub(crate) done_before: Mutex<Idempotency>,
+    pub(crate) lists: Lists,
     pub(crate) table: Vec<Route>,
     pub(crate) openapi: bytes::Bytes,
     /// For whom passkeys are made; `None`: there can be none.
@@ -103,6 +104,7 @@ impl Admin {
             streams: Arc::new(Semaphore::new(settings.streams_max)),
             replays: Semaphore::new(1),
             done_before: Mutex::default(),
+            lists: Lists::default(),
             openapi: crate::api::openapi(&table).into(),
             table,
             site: settings.origin().and_then(Site::of),

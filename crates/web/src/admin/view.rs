@@ -1,6 +1,7 @@
 //! What the program tells, as pages and the API show it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fairban_types::{Action, Code, Decision, Diagnosis, Effect, Event, EventKind, Service, Subject, Time};
@@ -135,6 +136,8 @@ pub struct BlockQuery {
     pub limit: usize,
     /// From where on: what [`Listing::next`] was.
     pub cursor: Option<String>,
+    /// Nobody asks for [`Listing::total`].
+    pub is_uncounted: bool,
 }
 
 /// A network for other firewalls to block.
@@ -145,7 +148,7 @@ pub struct FeedRow {
     /// Until when; `None`: permanent.
     pub until: Option<Time>,
     /// By which rule, or `manual`.
-    pub rule: String,
+    pub rule: Arc<str>,
     /// The block's reference.
     pub code: Code,
 }

@@ -24,6 +24,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
+pub(crate) use feeds::Lists;
 pub(crate) use idempotency::Idempotency;
 pub(crate) use openapi::{Operation, openapi};
 pub(crate) use problem::Problem;

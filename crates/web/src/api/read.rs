@@ -122,6 +122,7 @@ pub(crate) fn blocks(asked: &Asked, limit_otherwise: usize) -> Result<BlockQuery
         ascending: choice(asked, "order", &[("desc", false), ("asc", true)], false)?,
         limit: limit(asked, limit_otherwise)?,
         cursor: asked.query("cursor").map(|cursor| cursor.chars().take(2000).collect()),
+        is_uncounted: false,
     };
     if let Some(text) = asked.query("diagnosis") {
         let word = serde_json::Value::String(text.to_owned());

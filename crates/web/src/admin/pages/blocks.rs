@@ -170,7 +170,7 @@ async fn write_all(
     head: String,
     line: fn(BlockRow) -> String,
 ) -> Result<(), DeskError> {
-    (query.limit, query.cursor) = (AT_ONCE, None);
+    (query.limit, query.cursor, query.is_uncounted) = (AT_ONCE, None, true);
     let (mut text, mut count) = (head, 0);
     loop {
         let listing = admin.desk.blocks(&query, sight).await?;

@@ -1,5 +1,8 @@
 //! One definition of the command line: parsing, help, completions and man pages come from it.
 
+mod access;
+mod fleet;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +11,9 @@ use anyhow::Context as _;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use fairban_types::{Direction, EventKind, Sender, Subject, parse_duration};
 use ipnet::IpNet;
+
+pub(crate) use access::{TokenCommand, UserCommand};
+pub(crate) use fleet::FleetCommand;
 
 /// Guards a mail server: blocks who attacks it, says why, and lets people back in.
 #[derive(Parser)]
@@ -430,126 +436,6 @@ pub(crate) struct NotifyArgs {
     /// As JSON: one object for each.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Subcommand)]
-pub(crate) enum UserCommand {
-    /// Make a link by which somebody sets a password, once: a new user, or one who is locked out.
-    #[command(
-        after_help = "Examples:\n  fairban user link alice              alice gets a new password (and no second factor)\n  \
-                            fairban user link --role support     a new user, who chooses a name\n  fairban user link \
-                            --role domain-administrator --domain example.test"
-    )]
-    Link {
-        /// The user; without one, a new user chooses a name.
-        name: Option<String>,
-        /// What a new user may do: administrator, support, domain-administrator or read-only.
-        #[arg(long, default_value = "administrator")]
-        role: String,
-        /// A domain of a domain administrator; may be given again.
-        #[arg(long = "domain", value_name = "DOMAIN")]
-        domains: Vec<String>,
-        /// How long the link is good; an hour, if left out.
-        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
-        time: Option<Duration>,
-    },
-    /// Show who can sign in.
-    List {
-        /// As JSON: one object per user.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Give a user another role. They have to sign in again.
-    Role {
-        /// The user.
-        name: String,
-        /// What they may do from now on: administrator, support, domain-administrator or read-only.
-        role: String,
-        /// A domain of a domain administrator; may be given again.
-        #[arg(long = "domain", value_name = "DOMAIN")]
-        domains: Vec<String>,
-    },
-    /// End all sessions of a user.
-    SignOut {
-        /// The user.
-        name: String,
-    },
-    /// Take a user away, with their sessions and the tokens that they made.
-    Remove {
-        /// The user.
-        name: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make a token, which is shown this once.
-    #[command(
-        after_help = "Examples:\n  fairban token create --scope admin\n  fairban token create --scope check --name webmail \
-                            --expires 90d"
-    )]
-    Create {
-        /// What it may do: admin, support, read, check, or domain-administrator with --domain.
-        #[arg(long)]
-        scope: String,
-        /// What it is for.
-        #[arg(long, default_value = "")]
-        name: String,
-        /// A domain of a domain administrator; may be given again.
-        #[arg(long = "domain", value_name = "DOMAIN")]
-        domains: Vec<String>,
-        /// How long it is good, such as 90d; until it is revoked, if left out.
-        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-        expires: Option<Duration>,
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show the tokens, and when each was last used.
-    List {
-        /// As JSON: one object per token.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Revoke a token.
-    Revoke {
-        /// Its id.
-        id: String,
-    },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum FleetCommand {
-    /// Show the fleet as this node sees it. The exit status is 1 if this node is alone.
-    Status {
-        /// As JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write the server's address into the configuration file; a restart of the daemon joins the fleet.
-    #[command(
-        after_help = "Examples:\n  fairban fleet join rediss://valkey.example.test:6379 --config /etc/fairban.toml\n  fairban \
-                      fleet join redis+cluster://10.0.0.1:6379,10.0.0.2:6379 --config /etc/fairban.toml"
-    )]
-    Join {
-        /// The Valkey or Redis server.
-        url: String,
-        /// The configuration file.
-        #[arg(long, value_name = "FILE", default_value_os_t = usual_config())]
-        config: PathBuf,
-    },
-    /// Take the fleet out of the configuration file; after a restart of the daemon this node is alone, with all blocks
-    /// that it has.
-    Leave {
-        /// The configuration file.
-        #[arg(long, value_name = "FILE", default_value_os_t = usual_config())]
-        config: PathBuf,
-    },
-    /// Let blocks of a node through that were held back because there were too many at once.
-    Accept {
-        /// The node.
-        node: String,
-    },
 }
 
 /// Where the Debian package keeps the configuration; without the package, where the documents say.
