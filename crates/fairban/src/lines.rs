@@ -16,8 +16,8 @@ use crate::cli::LogArgs;
 const PIECE: usize = 128 * 1024;
 /// The longest line that is read whole; what is longer is cut, and too long to be parsed anyway.
 const LINE_MAX: usize = 2 * fairban_parse::LINE_LEN_MAX;
-/// What a buffer for [`Log::enter`] must hold at least.
-pub(crate) const BUFFER_LEN_MIN: usize = LINE_MAX + PIECE;
+/// What every line of a piece fits into, with the beginning of the line after it.
+const BUFFER_LEN: usize = LINE_MAX + PIECE;
 
 /// One log, opened.
 pub(crate) struct Log {
@@ -34,10 +34,22 @@ pub(crate) struct Log {
     pub(crate) read: u64,
 }
 
-/// The part of a buffer that is still to be filled with lines. It begins with the beginning of one.
-pub(crate) struct Room<'b> {
-    bytes: &'b mut [u8],
-    begun: usize,
+/// Whole lines, as one reading gave them. The buffer is used again and again.
+pub(crate) struct Piece {
+    bytes: Box<[u8]>,
+    lines: usize,
+}
+
+impl Piece {
+    /// Without lines yet.
+    pub(crate) fn new() -> Self {
+        Piece { bytes: vec![0; BUFFER_LEN].into(), lines: 0 }
+    }
+
+    /// Whole lines, with their ends.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.bytes[..self.lines]
+    }
 }
 
 /// The configuration that a log command is to use.
@@ -91,58 +103,40 @@ impl Log {
     /// Calls back with each line, without its newline, of what one reading gives. `false`: that was all.
     pub(crate) fn each_line(
         &mut self,
-        buffer: &mut [u8],
+        piece: &mut Piece,
         mut take: impl FnMut(&mut Parser, &Context, &[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
-        let mut room = self.enter(buffer);
-        let piece = self.next(&mut room)?;
-        self.leave(room);
-        for line in each(piece) {
+        let more = self.next(piece)?;
+        for line in each(piece.text()) {
             take(&mut self.parser, &self.context, line)?;
         }
-        Ok(!self.at_end)
+        Ok(more)
     }
 
-    /// Goes on in a new buffer.
-    pub(crate) fn enter<'b>(&mut self, buffer: &'b mut [u8]) -> Room<'b> {
-        let begun = std::mem::take(&mut self.begun);
-        buffer[..begun.len()].copy_from_slice(&begun);
-        Room { bytes: buffer, begun: begun.len() }
-    }
-
-    /// Keeps the beginning of a line for the next buffer.
-    pub(crate) fn leave(&mut self, room: Room<'_>) {
-        self.begun.extend_from_slice(&room.bytes[..room.begun]);
-    }
-
-    /// Whether the room is too small to read on, or there is nothing left to read.
-    pub(crate) fn is_done(&self, room: &Room<'_>) -> bool {
-        self.at_end || room.bytes.len() < BUFFER_LEN_MIN
-    }
-
-    pub(crate) fn is_at_end(&self) -> bool {
-        self.at_end
-    }
-
-    /// Reads on, once, and takes the whole lines off the room: none, if no line has come to its end.
-    pub(crate) fn next<'b>(&mut self, room: &mut Room<'b>) -> anyhow::Result<&'b [u8]> {
+    /// Reads on, once: whole lines, or none if no line has come to its end. `false`: that was all.
+    pub(crate) fn next(&mut self, piece: &mut Piece) -> anyhow::Result<bool> {
+        piece.lines = 0;
+        if self.at_end {
+            return Ok(false);
+        }
         // Of a line that is too long, only its beginning is kept.
-        let from = room.begun.min(LINE_MAX);
+        let from = self.begun.len().min(LINE_MAX);
+        piece.bytes[..from].copy_from_slice(&self.begun[..from]);
         let count = self
             .input
-            .read(&mut room.bytes[from..from + PIECE])
+            .read(&mut piece.bytes[from..from + PIECE])
             .with_context(|| format!("cannot read {}", self.path.display()))?;
         self.read += count as u64;
         self.at_end = count == 0;
         let filled = from + count;
-        let lines = match memchr::memrchr(b'\n', &room.bytes[from..filled]) {
+        piece.lines = match memchr::memrchr(b'\n', &piece.bytes[from..filled]) {
             Some(newline) => from + newline + 1,
             None if self.at_end => filled,
             None => 0,
         };
-        let (piece, rest) = std::mem::take(&mut room.bytes).split_at_mut(lines);
-        *room = Room { bytes: rest, begun: filled - lines };
-        Ok(piece)
+        self.begun.clear();
+        self.begun.extend_from_slice(&piece.bytes[piece.lines..filled]);
+        Ok(!self.at_end)
     }
 }
 

@@ -96,11 +96,11 @@ pub(crate) fn run(args: &ParseArgs) -> anyhow::Result<ExitCode> {
     let mut out = std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut number = 0;
     let mut counts = [0u64; 3];
-    let mut buffer = vec![0; lines::BUFFER_LEN_MIN];
+    let mut piece = lines::Piece::new();
     for mut log in lines::open(&args.log, &config)? {
         let mut more = true;
         while more {
-            more = log.each_line(&mut buffer, |parser, context, line| {
+            more = log.each_line(&mut piece, |parser, context, line| {
                 number += 1;
                 let outcome = parser.parse(line, context);
                 counts[match &outcome {

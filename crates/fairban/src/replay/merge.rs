@@ -7,7 +7,7 @@ use fairban_types::Event;
 use indicatif::ProgressBar;
 
 use super::Replay;
-use crate::lines::{BUFFER_LEN_MIN, Log};
+use crate::lines::{Log, Piece};
 
 struct Ahead {
     log: Log,
@@ -17,10 +17,10 @@ struct Ahead {
 
 impl Ahead {
     /// Reads on until an event is at hand or the log is at its end.
-    fn fill(&mut self, buffer: &mut [u8], lines: &mut u64, defects: &mut u64) -> anyhow::Result<()> {
+    fn fill(&mut self, piece: &mut Piece, lines: &mut u64, defects: &mut u64) -> anyhow::Result<()> {
         while self.events.is_empty() && self.more {
             let events = &mut self.events;
-            self.more = self.log.each_line(buffer, |parser, context, line| {
+            self.more = self.log.each_line(piece, |parser, context, line| {
                 *lines += 1;
                 match parser.parse(line, context) {
                     fairban_parse::Outcome::Event(event) => events.push_back(event.into_owned()),
@@ -37,12 +37,12 @@ impl Ahead {
 /// Steps through all logs in the order of their events' times; equal times in the order of the logs.
 pub(super) fn several(logs: Vec<Log>, replay: &mut Replay, progress: &ProgressBar) -> anyhow::Result<u64> {
     let mut lines = 0;
-    let mut buffer = vec![0; BUFFER_LEN_MIN];
+    let mut piece = Piece::new();
     let mut logs: Vec<Ahead> = logs.into_iter().map(|log| Ahead { log, events: VecDeque::new(), more: true }).collect();
     loop {
         let mut defects = 0;
         for ahead in &mut logs {
-            ahead.fill(&mut buffer, &mut lines, &mut defects)?;
+            ahead.fill(&mut piece, &mut lines, &mut defects)?;
         }
         replay.summary.defects += defects;
         let next = logs.iter_mut().filter(|ahead| !ahead.events.is_empty()).min_by_key(|ahead| ahead.events[0].time);

@@ -1,37 +1,52 @@
 //! One log: read by two threads, decided by one of them, in order.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use fairban_engine::{Engine, Prepared};
 use fairban_parse::{Ahead, Context, Counts, Found, Outcome, Parser};
 use indicatif::ProgressBar;
+use self_cell::self_cell;
 
 use super::Replay;
-use crate::lines::{BUFFER_LEN_MIN, Log, Room};
+use crate::lines::{Log, Piece};
 
-/// Events borrow from the text that they were read from, so a thread ends with each buffer: large enough that starting
-/// threads costs nothing.
-const BUFFER_LEN: usize = 16 * BUFFER_LEN_MIN;
+/// So many pieces may be read and not decided yet.
+const AHEAD_MAX: usize = 4;
 
-/// What is left of the log in a buffer; who has time takes the next piece of it.
-struct Pieces<'l, 'b> {
+/// The log, from which who has time takes the next piece.
+struct Pieces<'l> {
     log: &'l mut Log,
-    room: Room<'b>,
+    /// Those that were decided, to be filled anew: memory that the processor still has at hand.
+    spare: Vec<Piece>,
     /// How many were taken.
     taken: usize,
 }
 
 /// What one piece holds.
-struct Batch<'b> {
-    /// The piece's place among those of the buffer.
-    place: usize,
-    found: Vec<Found<'b>>,
+struct Findings<'p> {
+    found: Vec<Found<'p>>,
     /// What is known of each event found without the engine.
     prepared: Vec<Prepared>,
     counts: Counts,
+}
+
+self_cell!(
+    /// A piece with what was found in it.
+    struct Text {
+        owner: Piece,
+        #[covariant]
+        dependent: Findings,
+    }
+);
+
+/// A piece that was read, and is to be decided in its turn.
+struct Batch {
+    /// The piece's place in the log.
+    place: usize,
+    text: Text,
     /// Bytes of the log read up to here.
     read: u64,
 }
@@ -46,15 +61,20 @@ struct Reader<'c> {
 
 impl Reader<'_> {
     /// Reads the next piece, if there is one.
-    fn read<'b>(&mut self, pieces: &Mutex<Pieces<'_, 'b>>) -> anyhow::Result<Option<Batch<'b>>> {
+    fn read(&mut self, pieces: &Mutex<Pieces<'_>>) -> anyhow::Result<Option<Batch>> {
         let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        let Pieces { log, room, taken } = &mut *pieces;
-        if log.is_done(room) {
+        let mut piece = pieces.spare.pop().unwrap_or_else(Piece::new);
+        if !pieces.log.next(&mut piece)? && piece.text().is_empty() {
             return Ok(None);
         }
-        let (place, piece, read) = (*taken, log.next(room)?, log.read);
-        *taken += 1;
+        let (place, read) = (pieces.taken, pieces.log.read);
+        pieces.taken += 1;
         drop(pieces);
+        let text = Text::new(piece, |piece| self.find(piece.text()));
+        Ok(Some(Batch { place, text, read }))
+    }
+
+    fn find<'p>(&mut self, piece: &'p [u8]) -> Findings<'p> {
         let mut found = Vec::with_capacity(self.likely);
         let counts = self.ahead.read(piece, self.context, &mut found);
         self.likely = found.len() + found.len() / 4;
@@ -64,7 +84,7 @@ impl Reader<'_> {
         };
         let mut prepared = Vec::with_capacity(found.len());
         prepared.extend(found.iter().filter_map(prepare));
-        Ok(Some(Batch { place, found, prepared, counts, read }))
+        Findings { found, prepared, counts }
     }
 }
 
@@ -78,11 +98,18 @@ struct Decider<'r> {
 }
 
 impl Decider<'_> {
-    fn decide(&mut self, mut batch: Batch<'_>) -> anyhow::Result<()> {
-        self.lines += batch.counts.lines;
-        self.replay.summary.defects += batch.counts.defects;
-        let mut prepared = batch.prepared.into_iter();
-        for found in &mut batch.found {
+    /// Steps through what was found; gives the piece back.
+    fn decide(&mut self, mut batch: Batch) -> anyhow::Result<Piece> {
+        batch.text.with_dependent_mut(|_, findings| self.step(findings))?;
+        self.progress.set_position(batch.read);
+        Ok(batch.text.into_owner())
+    }
+
+    fn step(&mut self, findings: &mut Findings<'_>) -> anyhow::Result<()> {
+        self.lines += findings.counts.lines;
+        self.replay.summary.defects += findings.counts.defects;
+        let mut prepared = findings.prepared.iter().copied();
+        for found in &mut findings.found {
             if let Found::SignIn(event) = found {
                 self.parser.complete(event);
             }
@@ -98,18 +125,17 @@ impl Decider<'_> {
                 },
             }
         }
-        self.progress.set_position(batch.read);
         Ok(())
     }
 
     /// Decides what the other thread reads; where that is not ready yet, reads on here.
-    fn decide_all<'b>(
+    fn decide_all(
         &mut self,
-        pieces: &Mutex<Pieces<'_, 'b>>,
+        pieces: &Mutex<Pieces<'_>>,
         reader: &mut Reader<'_>,
-        others: Receiver<Batch<'b>>,
+        others: Receiver<Batch>,
     ) -> anyhow::Result<()> {
-        let mut own: VecDeque<Batch<'b>> = VecDeque::new();
+        let mut own: VecDeque<Batch> = VecDeque::new();
         for due in 0.. {
             let batch = loop {
                 if let Some(batch) = own.pop_front_if(|batch| batch.place == due) {
@@ -127,7 +153,8 @@ impl Decider<'_> {
                     },
                 }
             };
-            self.decide(batch)?;
+            let piece = self.decide(batch)?;
+            pieces.lock().unwrap_or_else(PoisonError::into_inner).spare.push(piece);
         }
         Ok(())
     }
@@ -141,30 +168,21 @@ pub(super) fn run(log: &mut Log, replay: &mut Replay, progress: &ProgressBar) ->
     let (mut mine, mut other) = (reader(), reader());
     let mut decider = Decider { replay, parser, context: &context, progress, lines: 0 };
     let alone = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);
-    let mut buffer = vec![0; BUFFER_LEN];
-    while !log.is_at_end() {
-        let room = log.enter(&mut buffer);
-        let pieces = Mutex::new(Pieces { log, room, taken: 0 });
-        let (sender, others) = channel();
-        thread::scope(|scope| {
-            let (other, pieces) = (&mut other, &pieces);
-            let reading = (!alone).then(|| scope.spawn(move || read_all(other, pieces, sender)));
-            // Dropping `others` early, by an error, ends the reading.
-            decider.decide_all(pieces, &mut mine, others)?;
-            reading.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })?;
-        let Pieces { room, .. } = pieces.into_inner().unwrap_or_else(PoisonError::into_inner);
-        log.leave(room);
-    }
+    let pieces = Mutex::new(Pieces { log, spare: Vec::new(), taken: 0 });
+    // Where the deciding is the slower part, the reading waits, so that memory stays bounded.
+    let (sender, others) = sync_channel(AHEAD_MAX);
+    thread::scope(|scope| {
+        let (other, pieces) = (&mut other, &pieces);
+        let reading = (!alone).then(|| scope.spawn(move || read_all(other, pieces, &sender)));
+        // Dropping `others` early, by an error, ends the reading.
+        decider.decide_all(pieces, &mut mine, others)?;
+        reading.map_or(Ok(()), |thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })?;
     Ok(decider.lines)
 }
 
 /// Hands on every piece that is left; ends early when nobody wants them.
-fn read_all<'b>(
-    reader: &mut Reader<'_>,
-    pieces: &Mutex<Pieces<'_, 'b>>,
-    sender: Sender<Batch<'b>>,
-) -> anyhow::Result<()> {
+fn read_all(reader: &mut Reader<'_>, pieces: &Mutex<Pieces<'_>>, sender: &SyncSender<Batch>) -> anyhow::Result<()> {
     while let Some(batch) = reader.read(pieces)? {
         if sender.send(batch).is_err() {
             break;
