@@ -27,6 +27,7 @@ mod records;
 mod refused;
 mod renew;
 mod rules;
+mod score;
 mod sending;
 mod stale;
 mod standing;

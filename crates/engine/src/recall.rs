@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use fairban_types::{Action, Decision, Event, EventKind, Sender, Subject, SubjectKind};
 use ipnet::IpNet;
 
-use crate::engine::{Engine, Seen, record_key};
+use crate::engine::{Engine, Seen};
 use crate::entry::SPENT;
 use crate::familiar::Familiarity;
 use crate::hash;
 use crate::ladder::Offence;
 use crate::outbound;
+use crate::score::record_key;
 
 /// What became of a stored event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use fairban_types::{Effect, Evidence, Service, SignIn, SubjectKind, Time, Verdict, network_of};
 
-use crate::engine::{Engine, evidence};
+use crate::engine::Engine;
 use crate::hash::{self, AccountId};
 use crate::rules;
+use crate::score::evidence;
 use crate::standing::Held;
 
 /// A subject's present score under one rule.
