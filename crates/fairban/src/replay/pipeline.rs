@@ -19,8 +19,9 @@ const AHEAD_MAX: usize = 4;
 /// The log, from which who has time takes the next piece.
 struct Pieces<'l> {
     log: &'l mut Log,
-    /// Those that were decided, to be filled anew: memory that the processor still has at hand.
-    spare: Vec<Piece>,
+    /// Those that were decided, to be filled anew. What was found in them is dropped by who found it: the other processor
+    /// would have to fetch all of it for that.
+    spare: Vec<Text>,
     /// How many were taken.
     taken: usize,
 }
@@ -62,8 +63,10 @@ struct Reader<'c> {
 impl Reader<'_> {
     /// Reads the next piece, if there is one.
     fn read(&mut self, pieces: &Mutex<Pieces<'_>>) -> anyhow::Result<Option<Batch>> {
-        let mut pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut piece = pieces.spare.pop().unwrap_or_else(Piece::new);
+        let lock = || pieces.lock().unwrap_or_else(PoisonError::into_inner);
+        let spare = lock().spare.pop();
+        let mut piece = spare.map_or_else(Piece::new, Text::into_owner);
+        let mut pieces = lock();
         if !pieces.log.next(&mut piece)? && piece.text().is_empty() {
             return Ok(None);
         }
@@ -99,10 +102,10 @@ struct Decider<'r> {
 
 impl Decider<'_> {
     /// Steps through what was found; gives the piece back.
-    fn decide(&mut self, mut batch: Batch) -> anyhow::Result<Piece> {
+    fn decide(&mut self, mut batch: Batch) -> anyhow::Result<Text> {
         batch.text.with_dependent_mut(|_, findings| self.step(findings))?;
         self.progress.set_position(batch.read);
-        Ok(batch.text.into_owner())
+        Ok(batch.text)
     }
 
     fn step(&mut self, findings: &mut Findings<'_>) -> anyhow::Result<()> {
@@ -153,8 +156,8 @@ impl Decider<'_> {
                     },
                 }
             };
-            let piece = self.decide(batch)?;
-            pieces.lock().unwrap_or_else(PoisonError::into_inner).spare.push(piece);
+            let decided = self.decide(batch)?;
+            pieces.lock().unwrap_or_else(PoisonError::into_inner).spare.push(decided);
         }
         Ok(())
     }
