@@ -139,6 +139,9 @@ impl List {
     }
 }
 
+/// What of each row is told: without what is never blocked.
+type Parts<'a> = dyn Iterator<Item = (IpNet, &'a FeedRow)> + 'a;
+
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -147,7 +150,7 @@ async fn blocks(
     admin: &Admin,
     asked: &Asked,
     kind: &'static str,
-    write: fn(&mut dyn Iterator<Item = (IpNet, &FeedRow)>, Vec<u8>) -> std::io::Result<Vec<u8>>,
+    write: fn(&mut Parts<'_>, Vec<u8>) -> std::io::Result<Vec<u8>>,
 ) -> Result<Response, Problem> {
     let family = Family::of(asked)?;
     let rows = admin.desk.blocked().await?;
@@ -174,7 +177,7 @@ async fn blocks(
 }
 
 async fn blocks_text(admin: Arc<Admin>, _: May<LookAround>, asked: Asked) -> Result<Response, Problem> {
-    let write = |parts: &mut dyn Iterator<Item = (IpNet, &FeedRow)>, mut body: Vec<u8>| {
+    let write = |parts: &mut Parts<'_>, mut body: Vec<u8>| {
         for (net, _) in parts {
             writeln!(body, "{}", Subject::Network(net))?;
         }
@@ -184,7 +187,7 @@ async fn blocks_text(admin: Arc<Admin>, _: May<LookAround>, asked: Asked) -> Res
 }
 
 async fn blocks_json(admin: Arc<Admin>, _: May<LookAround>, asked: Asked) -> Result<Response, Problem> {
-    let write = |parts: &mut dyn Iterator<Item = (IpNet, &FeedRow)>, mut body: Vec<u8>| {
+    let write = |parts: &mut Parts<'_>, mut body: Vec<u8>| {
         body.extend_from_slice(b"{\"blocks\":[");
         for (place, (net, row)) in parts.enumerate() {
             if place > 0 {

@@ -16,9 +16,9 @@ use acts::{carry_out, note};
 
 use super::desk::{Desk, Outcome, Setting};
 use super::view::{
-    AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Bucket, ChangedValue, Checked, DeviceRow,
-    Ended, EventQuery, EventRow, FamiliarRow, FeedRow, FleetView, From, Health, Kind, Level, Listing, NeverRow, News,
-    Overview, Part, Receipt, RuleChange, Rules, State, StoryLine, Tally, ValueRow, WhatIf, WhatIfRow,
+    AccountRow, AccountView, AuditRow, AuditState, BlockQuery, BlockRow, Bucket, Checked, DeviceRow, Ended, EventQuery,
+    EventRow, FamiliarRow, FeedRow, FleetView, From, Health, Kind, Level, Listing, NeverRow, News, Overview, Part,
+    Receipt, RuleChange, Rules, State, StoryLine, Tally, ValueRow, WhatIf, WhatIfRow,
 };
 use crate::Clock;
 use crate::access::{Act, Answer, Change, DeskError, Sight, Vault};
