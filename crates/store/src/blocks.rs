@@ -122,19 +122,19 @@ fn begin(connection: &Connection, id: i64, decision: &Decision) -> rusqlite::Res
         )?
         .query_row(
             named_params! {
-            ":code": code_number(decision.code),
-            ":subject": subject,
-            ":action": decision.action.as_str(),
-            ":rule": decision.origin.rule(),
-            ":start": decision.time.millis(),
-            ":until": decision.until.map(Time::millis),
-            ":decision": id,
-            ":first": first,
-            ":last": last,
-            ":kind": kind,
-            ":name": name,
-            ":diagnosis": encoding::word(&decision.diagnosis)?,
-            ":effect": encoding::word(&decision.effect)?,
+                ":code": code_number(decision.code),
+                ":subject": subject,
+                ":action": decision.action.as_str(),
+                ":rule": decision.origin.rule(),
+                ":start": decision.time.millis(),
+                ":until": decision.until.map(Time::millis),
+                ":decision": id,
+                ":first": first,
+                ":last": last,
+                ":kind": kind,
+                ":name": name,
+                ":diagnosis": encoding::word(&decision.diagnosis)?,
+                ":effect": encoding::word(&decision.effect)?,
             },
             |row| row.get(0),
         )?;
@@ -146,7 +146,7 @@ fn begin(connection: &Connection, id: i64, decision: &Decision) -> rusqlite::Res
 fn concerns(connection: &Connection, block: i64, decision: &Decision) -> rusqlite::Result<()> {
     let accounts = decision.events.iter().filter_map(|evidence| evidence.event.account.as_deref());
     let domains: BTreeSet<String> =
-        accounts.filter_map(domain_of).chain(decision.subject.domain()).map(str::to_lowercase).collect();
+        accounts.filter_map(domain_of).chain(decision.subject.domain()).map(str::to_ascii_lowercase).collect();
     for domain in domains {
         connection
             .prepare_cached("INSERT OR IGNORE INTO concerns(domain, block) VALUES (?1, ?2)")?

@@ -295,7 +295,7 @@ impl Reader {
         }
         if let Some(domains) = &browse.domains {
             let own = "b.id IN (SELECT block FROM concerns WHERE domain IN (SELECT value FROM json_each(?)))";
-            let domains: Vec<String> = domains.iter().map(|domain| domain.to_lowercase()).collect();
+            let domains: Vec<String> = domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
             wheres.add(own, [encoding::json(&domains)?.into()]);
         }
         Ok(wheres)

@@ -109,7 +109,7 @@ mod tests {
                          'drop', 'password_guessing', 1, 0, 1, NULL);
                      INSERT INTO blocks(id, code, subject, action, rule, start, decision)
                          VALUES ({id}, {id}, x'{subject}', 'block', 'login', 5, {id});
-                     INSERT INTO evidence VALUES ({id}, '[{{\"account\":\"Bob@at@Seen.test.\"}},{{\"account\":\"no\"}},{{}}]');"
+                     INSERT INTO evidence VALUES ({id}, '[{{\"account\":\"Bob@at@Seen.test.\"}},{{\"account\":\"no\"}},{{\"account\":\"no@\"}},{{}}]');"
                 ))
                 .unwrap();
         }

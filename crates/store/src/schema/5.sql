@@ -7,9 +7,10 @@ CREATE TABLE concerns(
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX concerns_block ON concerns(block);
 
--- A domain is what follows the last @.
+-- A domain is what follows the last @; of a sender that stands for a domain's subdomains, too, what follows its dot.
 CREATE TEMP VIEW named AS
-    SELECT id AS block, name FROM main.blocks WHERE instr(name, '@') > 0
+    SELECT id AS block, CASE kind WHEN 'sending' THEN replace(name, '@.', '@') ELSE trim(name) END AS name
+        FROM main.blocks WHERE instr(name, '@') > 0
     UNION ALL
     SELECT b.id, trim(json_extract(each.value, '$.account')) FROM main.blocks b
         JOIN main.decisions d ON d.code = b.code AND d.subject = b.subject
@@ -17,7 +18,8 @@ CREATE TEMP VIEW named AS
         JOIN json_each(e.events) each
         WHERE instr(json_extract(each.value, '$.account'), '@') > 0;
 INSERT OR IGNORE INTO concerns(domain, block)
-    SELECT lower(rtrim(ltrim(substr(name, length(rtrim(name, replace(name, '@', ''))) + 1), '.'), '.')), block FROM named;
+    SELECT lower(rtrim(substr(name, length(rtrim(name, replace(name, '@', ''))) + 1), '.')) AS found, block FROM named
+        WHERE found <> '';
 DROP VIEW named;
 
 -- To count what lies in a wide network, too.
