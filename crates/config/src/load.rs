@@ -122,7 +122,7 @@ pub(crate) fn resolve(origin: Origin, other_profile: Option<&str>, set: Table) -
     let name = other_profile.or(asked).unwrap_or(profile::DEFAULT).to_owned();
     let base = profile::document(&name)?;
 
-    let mut reader = Reader::new(&name, keys::whereabouts());
+    let mut reader = Reader::new(&name, keys::whereabouts);
     reader.profile_rules = rule_names(&base);
     // With a profile that does not exist, that is the one problem, and not which rules it has.
     reader.is_other_profile =

@@ -23,12 +23,12 @@ pub(crate) struct Reader {
     /// Whether the profile is another than the file was written for, so that what it says of rules which only its own
     /// profile has is left out with a warning.
     pub(crate) is_other_profile: bool,
-    /// Which section has which key, for keys in the wrong section.
-    whereabouts: Vec<(&'static str, String)>,
+    /// Which section has which key, for keys in the wrong section. Asked only then: most files have none.
+    whereabouts: fn() -> Vec<(&'static str, String)>,
 }
 
 impl Reader {
-    pub(crate) fn new(profile: &str, whereabouts: Vec<(&'static str, String)>) -> Self {
+    pub(crate) fn new(profile: &str, whereabouts: fn() -> Vec<(&'static str, String)>) -> Self {
         Reader {
             path: Vec::new(),
             problems: Vec::new(),
@@ -92,12 +92,13 @@ impl Reader {
 
     /// Where a key, or the one nearest to it, belongs.
     fn right_section(&self, key: &str) -> Option<String> {
-        let names = || self.whereabouts.iter().map(|(name, _)| *name);
+        let whereabouts = (self.whereabouts)();
+        let names = || whereabouts.iter().map(|(name, _)| *name);
         let near = names().find(|name| *name == key).or_else(|| near::nearest(key, names()))?;
         if near != key && key.len() < NEAR_CHARS_MIN {
             return None;
         }
-        let homes = self.whereabouts.iter().filter(|(name, _)| *name == near);
+        let homes = whereabouts.iter().filter(|(name, _)| *name == near);
         let homes: Vec<String> = homes.map(|(_, home)| home.clone()).collect();
         Some(format!("'{near}' belongs {}", either(&homes)))
     }

@@ -1,12 +1,12 @@
 //! The state machine.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use fairban_types::{
     Action, Code, Decision, Diagnosis, Event, EventKind, Origin, Policy, Service, Subject, SubjectKind, Time,
 };
 
+use crate::address::Address;
 use crate::entry::Entry;
 use crate::familiar::{Familiar, Place};
 use crate::hash::{self, AccountId};
@@ -129,7 +129,7 @@ impl Engine {
             self.learn(event, prepared, out);
             return Outcome::Duplicate;
         }
-        let client = event.client.to_canonical();
+        let client = prepared.client;
         if outbound::concerns(event.kind)
             && let Some(outcome) = self.sent(event, account, out)
         {
@@ -138,10 +138,10 @@ impl Engine {
         if let Some(held) = self.refusal(self.now, client, account) {
             let code = held.code;
             let refusal = Refusing::of(held);
-            self.refused(refusal, event, client, prepared, tries, out);
+            self.refused(refusal, event, prepared, tries, out);
             return Outcome::Stopped(code);
         }
-        let seen = self.see(event, client, prepared, tries);
+        let seen = self.see(event, prepared, tries);
         match event.kind {
             EventKind::LoginSucceeded => {
                 self.succeeded(seen);
@@ -165,8 +165,7 @@ impl Engine {
         if event.service == Service::Unknown || !event.kind.is_login_failure() {
             return;
         }
-        let client = event.client.to_canonical();
-        let Some(slot) = self.records.find(self.place(client).home) else { return };
+        let Some(slot) = self.records.find(self.place(prepared.client).home) else { return };
         let is_same = |entry: &Entry| {
             entry.service == Service::Unknown
                 && entry.kind.is_login_failure()
@@ -175,7 +174,7 @@ impl Engine {
         if !self.records.amend(slot, is_same, |entry| entry.learn(event)) {
             return;
         }
-        let seen = self.see(event, client, prepared, 1);
+        let seen = self.see(event, prepared, 1);
         for place in self.rules.scoring(SubjectKind::Address, event.kind, event.service, seen.is_familiar) {
             if self.judge(place, slot, SubjectKind::Address, seen, out) {
                 break;
@@ -219,20 +218,22 @@ impl Engine {
         self.records.bytes() + self.by_account.bytes() + self.by_network.bytes() + self.familiar.bytes()
     }
 
-    pub(crate) fn is_familiar(&self, account: AccountId, client: IpAddr, now: Time) -> bool {
+    pub(crate) fn is_familiar(&self, account: AccountId, client: Address, now: Time) -> bool {
         self.familiar.knows(account, client, now, &self.rules.policy.familiar)
     }
 
-    pub(crate) fn place(&self, client: IpAddr) -> Place {
-        let neighbourhood = self.rules.policy.widen.as_ref().map_or(0, |widen| {
-            let bits = hash::address_bits(client, widen.ipv4_prefix, widen.ipv6_prefix);
-            hash::fold(bits)
-        });
-        Place { client, home: hash::subject_bits(client, self.rules.policy.address), neighbourhood }
+    pub(crate) fn place(&self, client: Address) -> Place {
+        let neighbourhood = self
+            .rules
+            .policy
+            .widen
+            .as_ref()
+            .map_or(0, |widen| hash::fold(client.network(widen.ipv4_prefix, widen.ipv6_prefix)));
+        Place { client, home: client.subject(self.rules.policy.address), neighbourhood }
     }
 
-    pub(crate) fn see<'e>(&self, event: &'e Event<'e>, client: IpAddr, prepared: Prepared, tries: u32) -> Seen<'e> {
-        let Prepared { account, credential, .. } = prepared;
+    pub(crate) fn see<'e>(&self, event: &'e Event<'e>, prepared: Prepared, tries: u32) -> Seen<'e> {
+        let Prepared { client, account, credential, .. } = prepared;
         let is_familiar = account != 0 && event.kind.is_login_failure() && self.is_familiar(account, client, self.now);
         let (at, place) = (event.time.min(self.now), self.place(client));
         Seen { event, at, account, credential, place, is_familiar, tries, number: 0 }

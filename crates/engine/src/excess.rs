@@ -132,7 +132,7 @@ impl Engine {
         let mut signs = Vec::new();
         let familiar = &self.rules.policy.familiar;
         let stranger = outgoing.recent.iter().rev().map(|entry| entry.client()).find(|client| {
-            let known = self.familiar.get(account, client.to_canonical(), familiar);
+            let known = self.familiar.get(account, (*client).into(), familiar);
             known.is_some_and(|known| at.since(known.first) < DAY)
         });
         if let Some(client) = stranger {

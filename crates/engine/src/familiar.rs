@@ -1,14 +1,13 @@
 //! Which networks each account signs in from, and which addresses anyone signs in from.
 
-use std::net::IpAddr;
-
 use fairban_types::{FamiliarPolicy, Time};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use smallvec::SmallVec;
 
-use crate::hash::{AccountId, address_bits, blend, table_bytes};
+use crate::address::Address;
+use crate::hash::{AccountId, blend, table_bytes};
 
 /// An account's successes from one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +48,7 @@ pub(crate) struct Familiar {
 /// An address as the maps of this module know it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
-    pub(crate) client: IpAddr,
+    pub(crate) client: Address,
     /// The subject that it is scored as.
     pub(crate) home: u128,
     /// The network to which a block may widen.
@@ -57,18 +56,18 @@ pub(crate) struct Place {
 }
 
 impl Familiar {
-    fn pair(account: AccountId, client: IpAddr, policy: &FamiliarPolicy) -> u64 {
-        let network = address_bits(client, policy.ipv4_prefix, policy.ipv6_prefix);
+    fn pair(account: AccountId, client: Address, policy: &FamiliarPolicy) -> u64 {
+        let network = client.network(policy.ipv4_prefix, policy.ipv6_prefix);
         blend(blend(account, (network >> 64) as u64), network as u64)
     }
 
     /// Whether the account signs in from the client's network.
-    pub(crate) fn knows(&self, account: AccountId, client: IpAddr, now: Time, policy: &FamiliarPolicy) -> bool {
+    pub(crate) fn knows(&self, account: AccountId, client: Address, now: Time, policy: &FamiliarPolicy) -> bool {
         self.pairs.get(&Self::pair(account, client, policy)).is_some_and(|pair| now.since(pair.last) <= policy.forget)
     }
 
     /// What is known of the account at the client's network.
-    pub(crate) fn get(&self, account: AccountId, client: IpAddr, policy: &FamiliarPolicy) -> Option<Familiarity> {
+    pub(crate) fn get(&self, account: AccountId, client: Address, policy: &FamiliarPolicy) -> Option<Familiarity> {
         self.pairs.get(&Self::pair(account, client, policy)).copied()
     }
 

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use fairban_types::{Decision, Effect, Event, EventKind, Service, Subject, Time};
 
+use crate::address::Address;
 use crate::engine::{Engine, Outcome, Seen, ending};
 use crate::familiar::Familiarity;
 use crate::hash;
@@ -53,7 +54,7 @@ impl Engine {
         if !policy.mail_servers_ask {
             return matches!(decision.effect, Effect::Drop | Effect::Explain);
         }
-        let home = hash::subject_bits(net.addr(), policy.address);
+        let home = Address::from(net.addr()).subject(policy.address);
         let is_home = self.familiar.accounts_at(home, self.now, &policy.familiar) > 0;
         decision.in_kernel && !(decision.spares_familiar && is_home)
     }
@@ -73,16 +74,14 @@ impl Engine {
     /// its own, so that it counts once however often it comes.
     pub fn hear(&mut self, now: Time, event: &Event<'_>, number: u64, out: &mut Vec<Decision>) -> Outcome {
         self.advance(now, out);
-        let client = event.client.to_canonical();
         let prepared = Engine::prepare(event);
-        let account = prepared.account;
-        if let Some(held) = self.refusal(self.now, client, account) {
+        if let Some(held) = self.refusal(self.now, prepared.client, prepared.account) {
             return Outcome::Stopped(held.code);
         }
-        let seen = Seen { number: number | 1, ..self.see(event, client, prepared, event.count.max(1)) };
+        let seen = Seen { number: number | 1, ..self.see(event, prepared, event.count.max(1)) };
         match event.kind {
             kind if !self.rules.scores(kind) => return Outcome::Noted,
-            _ if self.standing.is_exempt(client) => return Outcome::Exempt,
+            _ if self.standing.is_exempt(prepared.client) => return Outcome::Exempt,
             _ if self.now.since(seen.at) > self.rules.period_max => return Outcome::Late,
             _ => {}
         }
@@ -106,7 +105,7 @@ impl Engine {
             return false;
         }
         let event = Event::new(EventKind::LoginSucceeded, last, client, Service::Unknown).account(account);
-        let seen = self.see(&event, client.to_canonical(), Engine::prepare(&event), 1);
+        let seen = self.see(&event, Engine::prepare(&event), 1);
         self.succeeded(seen);
         true
     }

@@ -3,6 +3,7 @@
 use fairban_types::{Action, Code, Decision, Diagnosis, Effect, Event, Evidence, Origin, Subject};
 use smallvec::SmallVec;
 
+use crate::address::Address;
 use crate::engine::{Engine, Seen};
 use crate::entry::{FAMILIAR, FORGIVEN};
 use crate::hash;
@@ -44,7 +45,7 @@ impl Engine {
                     && !entry.is(FAMILIAR | FORGIVEN)
             });
             for entry in failures {
-                let network = hash::address_bits(entry.client(), familiar.ipv4_prefix, familiar.ipv6_prefix);
+                let network = Address::from(entry.client()).network(familiar.ipv4_prefix, familiar.ipv6_prefix);
                 let is_new = !networks.contains(&network);
                 if is_new {
                     networks.push(network);

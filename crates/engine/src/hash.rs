@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
-use std::net::IpAddr;
 
-use fairban_types::{AddressPolicy, Event, EventKind};
+use fairban_types::{Event, EventKind};
 use foldhash::fast::FixedState;
-use ipnet::IpNet;
 use siphasher::sip::SipHasher13;
 
 /// An account by the hash of its lower-case name; 0 is no account.
@@ -101,36 +99,6 @@ pub(crate) fn text(text: &str, number: u64) -> u64 {
     SipHasher13::new_with_keys(number, 0).hash(text.as_bytes())
 }
 
-/// An address with its host bits beyond the prefix cleared, as 128 bits: IPv4 stands in the mapped range.
-pub(crate) fn address_bits(address: IpAddr, ipv4_prefix: u8, ipv6_prefix: u8) -> u128 {
-    match address {
-        IpAddr::V4(v4) => 0xffff_0000_0000 | u128::from(v4.to_bits() & mask32(ipv4_prefix)),
-        IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
-            Some(v4) => 0xffff_0000_0000 | u128::from(v4.to_bits() & mask32(ipv4_prefix)),
-            None => v6.to_bits() & mask128(ipv6_prefix),
-        },
-    }
-}
-
-/// The subject that an address belongs to, as 128 bits.
-pub(crate) fn subject_bits(address: IpAddr, policy: AddressPolicy) -> u128 {
-    address_bits(address, policy.ipv4_prefix, policy.ipv6_prefix)
-}
-
-/// The network that the bits of [`address_bits`] stand for.
-pub(crate) fn network_from_bits(bits: u128, ipv4_prefix: u8, ipv6_prefix: u8) -> IpNet {
-    let address: IpAddr = std::net::Ipv6Addr::from_bits(bits).to_canonical();
-    fairban_types::network_of(address, ipv4_prefix, ipv6_prefix)
-}
-
-fn mask32(prefix: u8) -> u32 {
-    u32::MAX.checked_shl(32 - u32::from(prefix.min(32))).unwrap_or(0)
-}
-
-fn mask128(prefix: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(prefix.min(128))).unwrap_or(0)
-}
-
 /// What a hash table of so many items takes at its worst, just after it has grown: eviction must not wait for it.
 pub(crate) const fn table_bytes<T>(len: usize) -> usize {
     len * (size_of::<T>() + 1) * 16 / 7
@@ -139,19 +107,6 @@ pub(crate) const fn table_bytes<T>(len: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bits_come_back_as_networks() {
-        for (address, shown) in [
-            ("192.0.2.7", "192.0.2.0/24"),
-            ("::ffff:192.0.2.7", "192.0.2.0/24"),
-            ("2001:db8:1:2:3::4", "2001:db8:1::/48"),
-        ] {
-            let bits = address_bits(address.parse().unwrap(), 24, 48);
-            assert_eq!(network_from_bits(bits, 24, 48).to_string(), shown);
-        }
-        assert_eq!((mask32(0), mask32(32), mask128(0), mask128(128)), (0, u32::MAX, 0, u128::MAX));
-    }
 
     #[test]
     fn stored_hashes_never_change() {

@@ -27,9 +27,9 @@ impl Engine {
             return is_meant;
         };
         let net = net.trunc();
-        let found = self
-            .standing
-            .find_covering(net.addr(), |held| held.code == code && !held.holes.iter().any(|hole| hole.contains(&net)));
+        let found = self.standing.find_covering(net.addr().into(), |held| {
+            held.code == code && !held.holes.iter().any(|hole| hole.contains(&net))
+        });
         let Some(wide) = found.map(|(wide, _)| wide).filter(|wide| wide.contains(&net)) else { return false };
         if wide == net {
             self.end(Place::Network(net), by, reason, out);

@@ -6,6 +6,7 @@
 //! This crate must not read a clock, use randomness in a decision, store anything, do I/O or run async code.
 #![forbid(unsafe_code)]
 
+mod address;
 mod diagnosis;
 mod engine;
 mod entry;

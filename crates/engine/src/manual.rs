@@ -5,6 +5,7 @@ use fairban_types::{
 };
 use ipnet::IpNet;
 
+use crate::address::Address;
 use crate::engine::{Engine, ending};
 use crate::entry::FORGIVEN;
 use crate::hash;
@@ -105,7 +106,7 @@ impl Engine {
     fn scored_subject(&self, subject: &Subject) -> Subject {
         match subject {
             Subject::Network(net) => {
-                let scored = self.subject_net(net.addr());
+                let scored = self.subject_net(net.addr().into());
                 Subject::Network(if scored.contains(net) { scored } else { *net })
             }
             other => other.clone(),
@@ -115,8 +116,9 @@ impl Engine {
     /// Takes the network out of every wider block.
     fn punch(&mut self, net: IpNet, out: &mut Vec<Decision>) {
         loop {
-            let wider =
-                self.standing.find_covering(net.addr(), |held| !held.holes.iter().any(|hole| hole.contains(&net)));
+            let wider = self
+                .standing
+                .find_covering(net.addr().into(), |held| !held.holes.iter().any(|hole| hole.contains(&net)));
             let Some((subject, held)) = wider.filter(|(wide, _)| wide.contains(&net)) else { return };
             let mut holes = held.holes.to_vec();
             holes.push(net);
@@ -127,9 +129,9 @@ impl Engine {
 
     /// Forgets every score inside the network.
     pub(crate) fn forget_inside(&mut self, net: IpNet) {
-        let of_one_subject = self.subject_net(net.addr()).contains(&net);
+        let of_one_subject = self.subject_net(net.addr().into()).contains(&net);
         let slots = if of_one_subject {
-            self.records.find(hash::subject_bits(net.addr(), self.rules.policy.address)).into_iter().collect()
+            self.records.find(Address::from(net.addr()).subject(self.rules.policy.address)).into_iter().collect()
         } else {
             self.records.inside(net)
         };

@@ -3,13 +3,14 @@
 //! Few prefix lengths are in use at any time, so one table for each of them answers faster than a trie: a question costs
 //! one look-up for each length, without following pointers.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 
-use crate::hash::{address_bits, network_from_bits, table_bytes};
+use crate::address::{Address, network_from_bits};
+use crate::hash::table_bytes;
 
 /// All networks of one prefix length.
 struct Level<T> {
@@ -34,14 +35,10 @@ impl<T> Default for Networks<T> {
     }
 }
 
-fn bits(address: IpAddr, prefix: u8) -> u128 {
-    address_bits(address, prefix, prefix)
-}
-
 /// An IPv6 network that is not an address must not be taken for IPv4, so the family is that of the network as written.
 fn key(net: IpNet) -> u128 {
     match net {
-        IpNet::V4(_) => bits(net.addr(), net.prefix_len()),
+        IpNet::V4(_) => Address::from(net.addr()).network(net.prefix_len(), net.prefix_len()),
         IpNet::V6(v6) => Ipv6Addr::to_bits(v6.network()),
     }
 }
@@ -88,14 +85,13 @@ impl<T> Networks<T> {
     }
 
     /// What is kept of the networks that hold the address, narrowest first.
-    pub(crate) fn covering(&self, address: IpAddr) -> impl Iterator<Item = (IpNet, &T)> {
-        let address = address.to_canonical();
-        let levels = match address {
-            IpAddr::V4(v4) if !self.may_hold[usize::from(v4.octets()[0])] => &[],
-            _ => self.levels(address.is_ipv4()),
+    pub(crate) fn covering(&self, address: Address) -> impl Iterator<Item = (IpNet, &T)> {
+        let levels = match address.is_ipv4() {
+            true if !self.may_hold[address.first_octet()] => &[],
+            is_ipv4 => self.levels(is_ipv4),
         };
         levels.iter().filter_map(move |level| {
-            let bits = bits(address, level.prefix);
+            let bits = address.network(level.prefix, level.prefix);
             level.nets.get(&bits).map(|value| (network_from_bits(bits, level.prefix, level.prefix), value))
         })
     }
@@ -154,6 +150,8 @@ fn net_from_key(key: u128, prefix: u8, is_ipv4: bool) -> IpNet {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn net(text: &str) -> IpNet {
@@ -169,7 +167,10 @@ mod tests {
             assert_eq!(networks.insert(net(text), text), None);
         }
         let found = |address: &str| -> Vec<String> {
-            networks.covering(address.parse().unwrap()).map(|(net, text)| format!("{net} {text}")).collect()
+            networks
+                .covering(address.parse::<IpAddr>().unwrap().into())
+                .map(|(net, text)| format!("{net} {text}"))
+                .collect()
         };
         let twice = |texts: &[&str]| -> Vec<String> { texts.iter().map(|text| format!("{text} {text}")).collect() };
         assert_eq!(found("192.0.2.7"), twice(&["192.0.2.7/32", "192.0.2.0/24", "192.0.0.0/16", "0.0.0.0/0"]));

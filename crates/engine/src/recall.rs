@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use fairban_types::{Action, Decision, Event, EventKind, Sender, Subject, SubjectKind};
 use ipnet::IpNet;
 
+use crate::address::Address;
 use crate::engine::{Engine, Seen};
 use crate::entry::SPENT;
 use crate::familiar::Familiarity;
@@ -40,14 +41,13 @@ impl Engine {
         if outbound::concerns(event.kind) && account != 0 && self.hear_sent(event, account).is_some() {
             self.outbound.accept(account, event.time);
         }
-        let client = event.client.to_canonical();
         let is_familiar = outcome == Recalled::Spared;
-        let seen = Seen { is_familiar, ..self.see(event, client, prepared, tries) };
+        let seen = Seen { is_familiar, ..self.see(event, prepared, tries) };
         if event.kind == EventKind::LoginSucceeded {
             self.succeeded(seen);
             return;
         }
-        if outcome == Recalled::Noted || !self.rules.scores(event.kind) || self.standing.is_exempt(client) {
+        if outcome == Recalled::Noted || !self.rules.scores(event.kind) || self.standing.is_exempt(prepared.client) {
             return;
         }
         for subject in crate::rules::SUBJECTS {
@@ -64,7 +64,7 @@ impl Engine {
 
     /// What a decision has done to the windows of its subject.
     pub(crate) fn follow_from(&mut self, decision: &Decision) {
-        let home = |net: &IpNet| hash::subject_bits(net.addr(), self.rules.policy.address);
+        let home = |net: &IpNet| Address::from(net.addr()).subject(self.rules.policy.address);
         let key = match &decision.subject {
             Subject::Network(net) => home(net),
             Subject::Account(name) => record_key(SubjectKind::Account, hash::account(name), 0),
@@ -103,13 +103,13 @@ impl Engine {
 
     /// Remembers a stored familiar pair: the account and an address of the network.
     pub fn restore_familiar(&mut self, account: &str, client: IpAddr, known: Familiarity) {
-        let place = self.place(client.to_canonical());
+        let place = self.place(client.into());
         self.familiar.restore(hash::account(account), place, known, &self.rules.policy.familiar);
     }
 
     /// What is known of an account at the network of an address, to be stored.
     pub fn familiarity(&self, account: &str, client: IpAddr) -> Option<Familiarity> {
-        self.familiar.get(hash::account(account), client.to_canonical(), &self.rules.policy.familiar)
+        self.familiar.get(hash::account(account), client.into(), &self.rules.policy.familiar)
     }
 
     /// The offences of a subject so far, to be stored with a block of it.

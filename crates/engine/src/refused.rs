@@ -1,7 +1,6 @@
 //! Tries that a block refuses: they are stopped, and tell that the attack goes on.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use fairban_types::{Decision, Event, EventKind, SubjectKind, Witness};
 
@@ -45,7 +44,6 @@ impl Engine {
         &mut self,
         refusing: Refusing,
         event: &Event<'_>,
-        client: IpAddr,
         prepared: Prepared,
         tries: u32,
         out: &mut Vec<Decision>,
@@ -59,12 +57,12 @@ impl Engine {
             false if event.kind.is_login_failure() => (event, prepared),
             false => return,
         };
-        let seen = self.see(event, client, prepared, tries);
+        let seen = self.see(event, prepared, tries);
         match refusing {
             Refusing::Guard => self.prolong_guard(seen, out),
             Refusing::Lingering => self.linger(seen, out),
             // Locked out of one account, who goes on trying is still guessing.
-            Refusing::Pair if !self.standing.is_exempt(client) => {
+            Refusing::Pair if !self.standing.is_exempt(prepared.client) => {
                 self.score(seen, &rules::SUBJECTS[..1], out);
             }
             Refusing::Pair | Refusing::Plain => {}

@@ -154,21 +154,26 @@ fn entries_needed(rule: &Rule) -> u32 {
 
 /// What each entry of a record counts under a rule at a moment.
 pub(crate) fn points(record: &Record, rule: &Rule, now: Time) -> SmallVec<[(usize, u32); 8]> {
+    counted(record, rule, now).collect()
+}
+
+/// What they count together.
+pub(crate) fn score(record: &Record, rule: &Rule, now: Time) -> u32 {
+    counted(record, rule, now).fold(0, |sum, (_, points)| sum.saturating_add(points))
+}
+
+/// The entries of a record that count under a rule at a moment, with their points.
+fn counted(record: &Record, rule: &Rule, now: Time) -> impl Iterator<Item = (usize, u32)> {
     let start = now.before(rule.period).millis();
-    let mut counted: SmallVec<[(usize, u32); 8]> = SmallVec::new();
-    for (index, entry) in record.entries.iter().enumerate() {
+    let entries = record.entries.as_slice();
+    entries.iter().enumerate().filter_map(move |(index, entry)| {
         let points = entry_points(entry, rule, start);
-        if points == 0 {
-            continue;
-        }
-        let is_repeat = rule.repeats == Repeats::Once
-            && entry.credential != 0
-            && counted.iter().any(|(other, _)| record.entries[*other].credential == entry.credential);
-        if !is_repeat {
-            counted.push((index, points));
-        }
-    }
-    counted
+        let is_repeat = || {
+            let same = |other: &Entry| other.credential == entry.credential && entry_points(other, rule, start) > 0;
+            rule.repeats == Repeats::Once && entry.credential != 0 && entries[..index].iter().any(same)
+        };
+        (points > 0 && !is_repeat()).then_some((index, points))
+    })
 }
 
 /// The points of one entry inside a window that begins after `start`, apart from repeats.

@@ -1,12 +1,10 @@
 //! What an event adds to the windows of its subjects, and what follows when a threshold is reached.
 
-use std::net::IpAddr;
 use std::ops::Range;
 
-use fairban_types::{
-    Action, Code, Decision, Diagnosis, Effect, EventKind, Evidence, Rule, Subject, SubjectKind, network_of,
-};
+use fairban_types::{Action, Code, Decision, Diagnosis, Effect, EventKind, Evidence, Rule, Subject, SubjectKind};
 
+use crate::address::{Address, network_from_bits};
 use crate::engine::{Engine, Outcome, Seen};
 use crate::entry::{Entry, FAMILIAR, FORGIVEN, SPENT};
 use crate::hash::{self, AccountId};
@@ -137,7 +135,7 @@ impl Engine {
         if let Some(gone) = dropped.first()
             && self.records.get(slot).entries.is_empty()
         {
-            let place = self.place(gone.client());
+            let place = self.place(gone.client().into());
             self.by_network.remove(place.neighbourhood, slot);
         }
     }
@@ -154,8 +152,7 @@ impl Engine {
         let index = self.rules.scoring_at(place);
         let rule = &self.rules.policy.rules[index];
         let record = self.records.get(slot);
-        let counted = rules::points(record, rule, self.now);
-        let score = counted.iter().fold(0u32, |sum, (_, points)| sum.saturating_add(*points));
+        let score = rules::score(record, rule, self.now);
         // Nothing below lowers a threshold further than an earlier offence does.
         if score == 0 || u64::from(score) * 10 < u64::from(rule.threshold) * u64::from(PROBATION_TENTHS) {
             return false;
@@ -175,7 +172,7 @@ impl Engine {
         if self.standing.get(&subject).is_some_and(|held| held.until.is_none_or(|until| until > self.now)) {
             return false;
         }
-        let evidence = evidence(record.entries.as_slice(), &counted);
+        let evidence = evidence(record.entries.as_slice(), &rules::points(record, rule, self.now));
         let diagnosis = self.diagnosed(&evidence);
         let (rule_words, ladder, effect) = (rule.in_words(), rule.ladder.clone(), rule.effect);
         let asked = self.rules.policy.mail_servers_ask;
@@ -257,9 +254,9 @@ impl Engine {
         (threshold, why, shared)
     }
 
-    pub(crate) fn subject_net(&self, client: IpAddr) -> ipnet::IpNet {
-        let address = self.rules.policy.address;
-        network_of(client, address.ipv4_prefix, address.ipv6_prefix)
+    pub(crate) fn subject_net(&self, client: Address) -> ipnet::IpNet {
+        let policy = self.rules.policy.address;
+        network_from_bits(client.subject(policy), policy.ipv4_prefix, policy.ipv6_prefix)
     }
 
     /// The number of the offence that the subject commits now, remembered. An old password on a device climbs nothing.

@@ -76,7 +76,7 @@ impl Engine {
         let account = question.account.map(str::trim).filter(|account| !account.is_empty());
         let directions = match account {
             Some(_) => OUTBOUND,
-            None if self.standing.is_exempt(question.client.to_canonical()) => EITHER,
+            None if self.standing.is_exempt(question.client.into()) => EITHER,
             None => INBOUND,
         };
         let search = Search { engine: self, now, directions };

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use hashbrown::hash_map::Entry;
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
+use crate::address::Address;
 use crate::hash::{self, AccountId, table_bytes};
 use crate::networks::Networks;
 use crate::sending;
@@ -102,7 +102,7 @@ struct SendBlock {
 /// All blocks and guards in force, with the never-block list.
 #[derive(Default)]
 pub(crate) struct Standing {
-    addresses: HashMap<IpAddr, Held, RandomState>,
+    addresses: HashMap<Address, Held, RandomState>,
     networks: Networks<Held>,
     accounts: HashMap<AccountId, Named, RandomState>,
     pairs: HashMap<(AccountId, IpNet), Named, RandomState>,
@@ -129,7 +129,7 @@ impl Standing {
     }
 
     /// Whether the address is on the never-block list.
-    pub(crate) fn is_exempt(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_exempt(&self, address: Address) -> bool {
         self.never.covering(address).next().is_some()
     }
 
@@ -141,13 +141,13 @@ impl Standing {
     /// The narrowest block of the address that the question accepts.
     pub(crate) fn find_covering(
         &self,
-        address: IpAddr,
+        address: Address,
         mut accepts: impl FnMut(&Held) -> bool,
     ) -> Option<(IpNet, &Held)> {
         if let Some(held) = self.addresses.get(&address)
             && accepts(held)
         {
-            return Some((single(address), held));
+            return Some((single(address.ip()), held));
         }
         self.networks.covering(address).find(|(_, held)| accepts(held))
     }
@@ -186,7 +186,9 @@ impl Standing {
 
     fn at(&self, place: Place) -> Option<&Held> {
         match place {
-            Place::Network(net) if net.prefix_len() == net.max_prefix_len() => self.addresses.get(&net.addr()),
+            Place::Network(net) if net.prefix_len() == net.max_prefix_len() => {
+                self.addresses.get(&Address::from(net.addr()))
+            }
             Place::Network(net) => self.networks.get(&net),
             Place::Account(account) => self.accounts.get(&account).map(|named| &named.held),
             Place::Pair(account, net) => self.pairs.get(&(account, net)).map(|named| &named.held),
@@ -206,7 +208,7 @@ impl Standing {
         };
         match place {
             Place::Network(net) if net.prefix_len() == net.max_prefix_len() => {
-                self.addresses.insert(net.addr(), held);
+                self.addresses.insert(net.addr().into(), held);
             }
             Place::Network(net) => {
                 self.networks.insert(net, held);
@@ -233,7 +235,7 @@ impl Standing {
         match place {
             Place::Network(net) => {
                 let held = if net.prefix_len() == net.max_prefix_len() {
-                    self.addresses.remove(&net.addr())
+                    self.addresses.remove(&Address::from(net.addr()))
                 } else {
                     self.networks.remove(&net)
                 };
@@ -284,10 +286,10 @@ impl Standing {
     pub(crate) fn inside(&self, net: IpNet) -> Vec<IpNet> {
         let mut found: Vec<IpNet> = self.networks.inside(net).collect();
         if net.prefix_len() == net.max_prefix_len() {
-            found.extend(self.addresses.contains_key(&net.addr()).then_some(net));
+            found.extend(self.addresses.contains_key(&Address::from(net.addr())).then_some(net));
         } else {
-            found
-                .extend(self.addresses.keys().filter(|address| net.contains(*address)).map(|address| single(*address)));
+            let addresses = self.addresses.keys().map(|address| address.ip());
+            found.extend(addresses.filter(|address| net.contains(address)).map(single));
         }
         found.sort_unstable();
         found
@@ -313,7 +315,7 @@ impl Standing {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        table_bytes::<(IpAddr, Held)>(self.addresses.len())
+        table_bytes::<(Address, Held)>(self.addresses.len())
             + self.networks.bytes()
             + table_bytes::<(AccountId, IpNet, Named)>(self.accounts.len() + self.pairs.len())
             + table_bytes::<(u64, SendBlock)>(self.sendings.len())

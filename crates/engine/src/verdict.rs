@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use fairban_types::{Effect, Evidence, Service, SignIn, SubjectKind, Time, Verdict, network_of};
+use fairban_types::{Effect, Evidence, Service, SignIn, SubjectKind, Time, Verdict};
 
+use crate::address::Address;
 use crate::engine::Engine;
 use crate::hash::{self, AccountId};
 use crate::rules;
@@ -26,7 +27,7 @@ pub struct Score {
 impl Engine {
     /// The scores of an address now, under every rule that has any.
     pub fn scores(&self, now: Time, client: IpAddr) -> Vec<Score> {
-        let place = self.place(client.to_canonical());
+        let place = self.place(client.into());
         let Some(slot) = self.records.find(place.home) else { return Vec::new() };
         let record = self.records.get(slot);
         let rules = self.rules.policy.rules.iter().filter(|rule| rule.subject == SubjectKind::Address);
@@ -45,7 +46,7 @@ impl Engine {
     /// Whether the client may sign in, by the blocks in force. Blocks that have ended but were not yet swept do not
     /// count.
     pub fn verdict(&self, now: Time, question: &SignIn<'_>) -> Verdict {
-        let client = question.client.to_canonical();
+        let client = Address::from(question.client);
         let account = question.account.map_or(0, hash::account);
         if let Some(held) = self.refusal(now, client, account) {
             return Verdict::Refuse(held.refused());
@@ -61,7 +62,7 @@ impl Engine {
     }
 
     /// The block that refuses the client (and account, if not 0).
-    pub(crate) fn refusal(&self, now: Time, client: IpAddr, account: AccountId) -> Option<&Held> {
+    pub(crate) fn refusal(&self, now: Time, client: Address, account: AccountId) -> Option<&Held> {
         if self.standing.is_exempt(client) {
             return None;
         }
@@ -71,7 +72,7 @@ impl Engine {
             || *familiar.get_or_insert_with(|| account != 0 && self.is_familiar(account, client, now));
         let covering = self.standing.find_covering(client, |held| {
             in_force(held)
-                && !held.holes.iter().any(|hole| hole.contains(&client))
+                && !held.holes.iter().any(|hole| hole.contains(&client.ip()))
                 && !(held.spares_familiar && is_familiar())
         });
         if let Some((_, held)) = covering {
@@ -79,12 +80,10 @@ impl Engine {
         }
         // Only a mail server that asks can refuse one account: what nobody enforces must not shield an attacker.
         if account != 0 && self.rules.policy.mail_servers_ask {
-            if self.standing.has_pairs() {
-                let address = self.rules.policy.address;
-                let net = network_of(client, address.ipv4_prefix, address.ipv6_prefix);
-                if let Some(held) = self.standing.pair(account, net).filter(|held| in_force(held)) {
-                    return Some(held);
-                }
+            if self.standing.has_pairs()
+                && let Some(held) = self.standing.pair(account, self.subject_net(client)).filter(|held| in_force(held))
+            {
+                return Some(held);
             }
             if let Some(held) = self.standing.account(account).filter(|held| in_force(held)) {
                 return (!(held.spares_familiar && is_familiar())).then_some(held);

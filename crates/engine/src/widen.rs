@@ -2,10 +2,10 @@
 
 use fairban_types::{Action, Code, Decision, Effect, Evidence, Origin, Subject, format_duration, network_of};
 
+use crate::address::network_from_bits;
 use crate::engine::{Engine, Seen};
 use crate::entry::{Entry, FAMILIAR, FORGIVEN};
 use crate::familiar::NEIGHBOURS_MAX;
-use crate::hash;
 
 /// The name of the rule in receipts.
 pub(crate) const WIDEN: &str = "widen";
@@ -28,7 +28,7 @@ impl Engine {
             return;
         }
         let policy = policy.clone();
-        let net = network_of(seen.place.client, policy.ipv4_prefix, policy.ipv6_prefix);
+        let net = network_of(seen.place.client.ip(), policy.ipv4_prefix, policy.ipv6_prefix);
         let start = self.now.before(policy.period).millis();
         let mut addresses = 0;
         let mut failed: Vec<&Entry> = Vec::new();
@@ -62,10 +62,8 @@ impl Engine {
         events.sort_by_key(|evidence| evidence.event.time);
         let diagnosis = self.diagnosed(&events);
         let address = self.rules.policy.address;
-        let holes = neighbours
-            .iter()
-            .map(|home| hash::network_from_bits(*home, address.ipv4_prefix, address.ipv6_prefix))
-            .collect();
+        let holes =
+            neighbours.iter().map(|home| network_from_bits(*home, address.ipv4_prefix, address.ipv6_prefix)).collect();
         let subject = Subject::Network(net);
         let offence = self.climb(&subject, diagnosis, policy.ladder.forget);
         self.decide(

@@ -11,7 +11,7 @@ use fairban_types::{Event, EventKind, Time, Witness};
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::hash::{AccountId, address_bits, blend, lower, mix, table_bytes, text};
+use crate::hash::{AccountId, blend, lower, mix, table_bytes, text};
 use crate::prepared::{self, Prepared};
 
 /// How long after the first telling of a session the second may come: Dovecot ends an idle session after three minutes.
@@ -77,7 +77,7 @@ impl Witnesses {
             if event.witness == Witness::Report {
                 self.hears_reports = true;
             }
-            return if self.hears_reports { self.fresh_success(event) } else { event.count };
+            return if self.hears_reports { self.fresh_success(event, prepared) } else { event.count };
         }
         if !event.kind.is_login_outcome() {
             return event.count;
@@ -85,7 +85,7 @@ impl Witnesses {
         if prepared.session != 0 {
             return self.fresh_try(prepared.session, SESSION_WAIT, event, prepared);
         }
-        let bits = address_bits(event.client, 32, 128);
+        let bits = prepared.client.bits();
         let is_report = event.witness == Witness::Report;
         self.hears_reports |= is_report;
         let of_client = client_key(bits);
@@ -124,11 +124,11 @@ impl Witnesses {
     }
 
     /// A success is told by a report and, some time before or after, by a log; Postfix tells it with each message.
-    fn fresh_success(&mut self, event: &Event<'_>) -> u32 {
-        let (key, wait) = match prepared::session(event) {
+    fn fresh_success(&mut self, event: &Event<'_>, prepared: Prepared) -> u32 {
+        let (key, wait) = match prepared::session(event, prepared.client) {
             Some(session) => (session, SESSION_WAIT),
             None => {
-                let bits = address_bits(event.client, 32, 128);
+                let bits = prepared.client.bits();
                 let name = local_part(event.account.as_deref().unwrap_or_default());
                 (mix(&[(bits >> 64) as u64, bits as u64, name]), CLIENT_WAIT)
             }

@@ -11,6 +11,7 @@ use fairban_parse::{Context, Formats, Parser};
 use fairban_types::Time;
 
 use crate::cli::LogArgs;
+use crate::zone;
 
 /// Read at once: large enough for few calls, small enough to stay in the cache until it is parsed.
 const PIECE: usize = 128 * 1024;
@@ -64,17 +65,10 @@ pub(crate) fn config(path: Option<&Path>) -> anyhow::Result<Config> {
 pub(crate) fn open(args: &LogArgs, config: &Config) -> anyhow::Result<Vec<Log>> {
     let zone = match &args.zone {
         Some(name) => jiff::tz::TimeZone::get(name).with_context(|| format!("unknown time zone '{name}'"))?,
-        None => machine_zone(),
+        None => zone::of_machine(),
     };
     let formats = Arc::new(Formats::compile(&config.formats)?);
     args.files.iter().map(|path| Log::open(path, args.year, &zone, &formats)).collect()
-}
-
-/// The zone of this machine. Where its file says all, the database of zones need not be searched for its name.
-fn machine_zone() -> jiff::tz::TimeZone {
-    let file = || jiff::tz::TimeZone::tzif("machine", &std::fs::read("/etc/localtime").ok()?).ok();
-    let zone = if std::env::var_os("TZ").is_none() { file() } else { None };
-    zone.unwrap_or_else(jiff::tz::TimeZone::system)
 }
 
 impl Log {

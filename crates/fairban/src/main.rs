@@ -16,6 +16,7 @@ mod show;
 mod terminal;
 mod token_command;
 mod user_command;
+mod zone;
 
 use std::io::ErrorKind;
 use std::process::ExitCode;

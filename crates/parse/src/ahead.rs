@@ -8,7 +8,8 @@ use std::net::IpAddr;
 
 use fairban_types::{Event, Service};
 
-use crate::{Context, Outcome, Parser};
+use crate::message::Told;
+use crate::{Context, Parser};
 
 /// Reads pieces of one source, in their order but not necessarily all of them.
 #[derive(Debug)]
@@ -17,17 +18,65 @@ pub struct Ahead {
     pub(crate) parser: Parser,
 }
 
-/// What was found in a piece.
-// An event on the heap would cost an allocation for every event of a log.
-#[allow(clippy::large_enum_variant)]
-#[derive(Clone, Debug)]
-pub enum Found<'a> {
+/// What was found in pieces, in the order of their lines.
+///
+/// The events stand side by side, where they were first written: they are large, and copying each of them would take
+/// longer than reading most lines.
+#[derive(Debug, Default)]
+pub struct Findings<'a> {
+    marks: Vec<Mark<'a>>,
+    /// None is missing once a piece was read.
+    events: Vec<Option<Event<'a>>>,
+}
+
+/// What comes next among the findings.
+#[derive(Clone, Copy, Debug)]
+enum Mark<'a> {
+    /// The next event.
+    Event,
+    /// The next event, which is a sign-in.
+    SignIn,
+    /// The next event, which is a message with this queue ID.
+    Message(u128),
+    Later(Later<'a>),
+}
+
+/// One of the [`Findings`].
+#[derive(Debug)]
+pub enum Found<'f, 'a> {
     /// A line's event.
-    Event(Event<'a>),
+    Event(&'f Event<'a>),
     /// A line's event, to which earlier lines may have something to add: see [`Parser::complete`].
-    SignIn(Event<'a>),
+    SignIn(&'f mut Event<'a>),
+    /// A message's event with its queue ID; only earlier lines say who submitted it, if anybody did: see
+    /// [`Parser::complete_message`].
+    Message(u128, &'f mut Event<'a>),
     /// What is left to the source's parser.
     Later(Later<'a>),
+}
+
+impl<'a> Findings<'a> {
+    /// Nothing, with the room of what was found before.
+    #[must_use]
+    pub fn emptied<'b>(self) -> Findings<'b> {
+        // Collecting what maps to the same size keeps the room.
+        fn emptied<T, U>(mut found: Vec<T>) -> Vec<U> {
+            found.clear();
+            found.into_iter().map(|_| unreachable!("it was cleared")).collect()
+        }
+        Findings { marks: emptied(self.marks), events: emptied(self.events) }
+    }
+
+    /// Everything, in order.
+    pub fn in_turn(&mut self) -> impl Iterator<Item = Found<'_, 'a>> {
+        let mut events = self.events.iter_mut().flatten();
+        self.marks.iter().filter_map(move |mark| match mark {
+            Mark::Event => events.next().map(|event| Found::Event(event)),
+            Mark::SignIn => events.next().map(Found::SignIn),
+            Mark::Message(id) => events.next().map(|event| Found::Message(*id, event)),
+            Mark::Later(later) => Some(Found::Later(*later)),
+        })
+    }
 }
 
 /// What the source's parser takes in its turn.
@@ -65,12 +114,22 @@ pub struct Counts {
 }
 
 impl Ahead {
-    /// Reads whole lines; appends what they hold. A line that is left to [`Parser::settle`] counts as sound.
-    pub fn read<'a>(&mut self, piece: &'a [u8], context: &Context, found: &mut Vec<Found<'a>>) -> Counts {
+    /// Reads whole lines; appends what they hold, and shows each event while it is at hand. A line that is left to
+    /// [`Parser::settle`] counts as sound.
+    pub fn read<'a>(
+        &mut self,
+        piece: &'a [u8],
+        context: &Context,
+        findings: &mut Findings<'a>,
+        mut show: impl FnMut(&Event<'a>),
+    ) -> Counts {
         let text = simdutf8::basic::from_utf8(piece).ok();
         let mut counts = Counts::default();
         // `None` while the source's parser knows the last line.
         let mut last = None;
+        let Findings { marks, events } = findings;
+        events.push(None);
+        let mut place = events.len() - 1;
         let mut rest = piece;
         while !rest.is_empty() {
             let (line, after) = rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1));
@@ -78,39 +137,50 @@ impl Ahead {
             counts.lines += 1;
             let line = crate::parser::without_end(line);
             let mut repeated = None;
-            let outcome = self.parser.read(line, text, context, &mut repeated);
+            let slot = &mut events[place];
+            let told = self.parser.read(line, text, context, &mut repeated, slot);
             let mut must_wait = self.parser.take_asked() || repeated.is_some();
-            let is_sign_in = self.parser.take_sign_in();
+            let mark = match self.parser.take_message() {
+                Some(id) => Mark::Message(id),
+                None if self.parser.take_sign_in() => Mark::SignIn,
+                None => Mark::Event,
+            };
             if let Some(id) = self.parser.take_noted()
-                && let Outcome::Event(event) = &outcome
+                && let Some(event) = slot
             {
                 let (client, service) = (event.client, event.service);
                 match event.account {
                     Some(Cow::Borrowed(account)) => {
-                        found.push(Found::Later(Later::Submission { id, client, service, account }));
+                        marks.push(Mark::Later(Later::Submission { id, client, service, account }));
                     }
                     _ => must_wait = true,
                 }
             }
             if must_wait {
-                found.extend(last.take().filter(|_| repeated.is_some()).map(|line| self.last(line)));
-                found.push(Found::Later(Later::Line(line)));
+                marks.extend(last.take().filter(|_| repeated.is_some()).map(|line| self.last(line)));
+                marks.push(Mark::Later(Later::Line(line)));
+                *slot = None;
                 last = None;
                 continue;
             }
-            last = Some(if matches!(outcome, Outcome::Event(_)) { line } else { b"" });
-            match outcome {
-                Outcome::Event(event) if is_sign_in => found.push(Found::SignIn(event)),
-                Outcome::Event(event) => found.push(Found::Event(event)),
-                Outcome::Nothing => {}
-                Outcome::Defect(_) => counts.defects += 1,
+            last = Some(if told == Told::Event { line } else { b"" });
+            match told {
+                Told::Event => {
+                    slot.iter().for_each(&mut show);
+                    marks.push(mark);
+                    events.push(None);
+                    place += 1;
+                }
+                Told::Nothing => {}
+                Told::Defect(_) => counts.defects += 1,
             }
         }
-        found.extend(last.map(|line| self.last(line)));
+        events.truncate(place);
+        marks.extend(last.map(|line| self.last(line)));
         counts
     }
 
-    fn last<'a>(&self, line: &'a [u8]) -> Found<'a> {
-        Found::Later(Later::Last { line, is_stamped: self.parser.is_stamped() })
+    fn last<'a>(&self, line: &'a [u8]) -> Mark<'a> {
+        Mark::Later(Later::Last { line, is_stamped: self.parser.is_stamped() })
     }
 }

@@ -24,36 +24,41 @@ pub(crate) fn program(text: &[u8]) -> Option<Program<'_>> {
         return dovecot(rest);
     }
     let rest = text.strip_prefix(b"postfix/")?;
-    let (daemon, rest) = if let Some(rest) = rest.strip_prefix(b"smtpd[") {
-        (Daemon::Smtpd(Service::Smtp), rest)
-    } else if let Some(rest) = rest.strip_prefix(b"submission/smtpd[") {
-        (Daemon::Smtpd(Service::Submission), rest)
-    } else if let Some(rest) = rest.strip_prefix(b"cleanup[") {
-        (Daemon::Cleanup, rest)
-    } else if let Some(rest) = rest.strip_prefix(b"qmgr[") {
-        (Daemon::Queue, rest)
-    } else {
-        let rest = rest
-            .strip_prefix(b"smtp[")
-            .or_else(|| rest.strip_prefix(b"lmtp["))
-            .or_else(|| rest.strip_prefix(b"local["))
-            .or_else(|| rest.strip_prefix(b"anvil["))?;
-        return behind_process_id(rest).map(|_| Program::Silent);
+    // One choice by the first letter: a chain of questions is answered wrongly more often by the processor.
+    let (daemon, rest) = match rest.first()? {
+        b's' => {
+            if let Some(rest) = rest.strip_prefix(b"smtpd[") {
+                (Daemon::Smtpd(Service::Smtp), rest)
+            } else if let Some(rest) = rest.strip_prefix(b"submission/smtpd[") {
+                (Daemon::Smtpd(Service::Submission), rest)
+            } else {
+                (Daemon::Other, rest.strip_prefix(b"smtp[")?)
+            }
+        }
+        b'c' => (Daemon::Cleanup, rest.strip_prefix(b"cleanup[")?),
+        b'q' => (Daemon::Queue, rest.strip_prefix(b"qmgr[")?),
+        b'l' => (Daemon::Other, rest.strip_prefix(b"lmtp[").or_else(|| rest.strip_prefix(b"local["))?),
+        b'a' => (Daemon::Other, rest.strip_prefix(b"anvil[")?),
+        _ => return None,
     };
-    Some(Program::Postfix(daemon, behind_process_id(rest)?))
+    let words = behind_process_id(rest)?;
+    Some(if daemon == Daemon::Other { Program::Silent } else { Program::Postfix(daemon, words) })
 }
 
 #[inline(always)]
 fn dovecot(text: &[u8]) -> Option<Program<'_>> {
-    let (role, words) = if let Some(words) = text.strip_prefix(b"imap-login: ") {
-        (Role::Login(Service::Imap), words)
-    } else if let Some(words) = text.strip_prefix(b"auth: ") {
-        (Role::Auth, words)
-    } else if let Some(words) = text.strip_prefix(b"pop3-login: ") {
-        (Role::Login(Service::Pop3), words)
-    } else {
-        let is_silent = text.starts_with(b"imap(") || text.starts_with(b"lmtp(") || text.starts_with(b"pop3(");
-        return is_silent.then_some(Program::Silent);
+    let (role, words) = match text.first()? {
+        b'i' => match text.strip_prefix(b"imap-login: ") {
+            Some(words) => (Role::Login(Service::Imap), words),
+            None => return text.starts_with(b"imap(").then_some(Program::Silent),
+        },
+        b'p' => match text.strip_prefix(b"pop3-login: ") {
+            Some(words) => (Role::Login(Service::Pop3), words),
+            None => return text.starts_with(b"pop3(").then_some(Program::Silent),
+        },
+        b'a' => (Role::Auth, text.strip_prefix(b"auth: ")?),
+        b'l' => return text.starts_with(b"lmtp(").then_some(Program::Silent),
+        _ => return None,
     };
     Some(Program::Dovecot(Process { role, words }))
 }
@@ -61,9 +66,10 @@ fn dovecot(text: &[u8]) -> Option<Program<'_>> {
 /// What stands behind `123]: `. Words such as rsyslog's `message repeated 3 times` are read in general.
 #[inline(always)]
 fn behind_process_id(text: &[u8]) -> Option<&[u8]> {
-    let digits = text.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
+    const DIGITS_MAX: usize = 10;
+    let digits = crate::scan::leading_digits(text);
     match text.get(digits..)? {
-        [b']', b':', b' ', words @ ..] if words.first() != Some(&b'm') => Some(words),
+        [b']', b':', b' ', words @ ..] if digits <= DIGITS_MAX && words.first() != Some(&b'm') => Some(words),
         _ => None,
     }
 }

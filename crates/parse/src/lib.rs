@@ -22,7 +22,7 @@ mod servers;
 use fairban_types::{Event, Time};
 use jiff::tz::TimeZone;
 
-pub use ahead::{Ahead, Counts, Found, Later};
+pub use ahead::{Ahead, Counts, Findings, Found, Later};
 pub use custom::{CustomError, ExampleResult, Formats, Problem};
 pub use parser::{LINE_LEN_MAX, Parser};
 

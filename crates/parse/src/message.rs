@@ -1,8 +1,11 @@
 //! A log line taken apart: what stands before the server's own words, and the words.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
-use fairban_types::Time;
+use fairban_types::{Event, EventKind, Service, Time};
+
+use crate::{Defect, Outcome};
 
 /// A line after its prefix (syslog header, journald field, time stamp) was taken off.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,39 @@ impl<'a> Message<'a> {
     }
 }
 
+/// How a line was read: an [`Outcome`] whose event stands where the reader wants it. Events are large, and each would be
+/// copied on its way there from one parser to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Event,
+    Nothing,
+    Defect(Defect),
+}
+
+impl Told {
+    /// The same as an outcome.
+    #[inline]
+    pub(crate) fn with(self, event: Option<Event<'_>>) -> Outcome<'_> {
+        match self {
+            Told::Event => event.map_or(Outcome::Nothing, Outcome::Event),
+            Told::Nothing => Outcome::Nothing,
+            Told::Defect(defect) => Outcome::Defect(defect),
+        }
+    }
+
+    /// An outcome's event, put where it is wanted.
+    pub(crate) fn of<'a>(outcome: Outcome<'a>, slot: &mut Option<Event<'a>>) -> Told {
+        match outcome {
+            Outcome::Event(event) => {
+                *slot = Some(event);
+                Told::Event
+            }
+            Outcome::Nothing => Told::Nothing,
+            Outcome::Defect(defect) => Told::Defect(defect),
+        }
+    }
+}
+
 /// When a line was written, and a text that it is part of, where that is known to be sound UTF-8: then its fields need no
 /// check of their own.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +69,25 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
+    /// Puts an event into its place that tells only who did what, when and where.
+    #[inline(always)]
+    pub(crate) fn begin<'s>(
+        self,
+        slot: &'s mut Option<Event<'a>>,
+        kind: EventKind,
+        client: IpAddr,
+        service: Service,
+    ) -> &'s mut Event<'a> {
+        slot.insert(Event::new(kind, self.time, client, service))
+    }
+
+    /// The same, where that is all.
+    #[inline(always)]
+    pub(crate) fn tell(self, slot: &mut Option<Event<'a>>, kind: EventKind, client: IpAddr, service: Service) -> Told {
+        self.begin(slot, kind, client, service);
+        Told::Event
+    }
+
     /// The same as [`field`], of a field that may be part of the text.
     #[inline(always)]
     pub(crate) fn field(self, bytes: &'a [u8]) -> Cow<'a, str> {

@@ -7,7 +7,7 @@ use fairban_types::{Event, Time};
 use crate::ahead::{Ahead, Later};
 use crate::custom::Formats;
 use crate::frequent::Program;
-use crate::message::{Line, Message};
+use crate::message::{Line, Message, Told};
 use crate::prefix::{Prefixes, Split, named};
 use crate::servers::{self, Sessions};
 use crate::{Context, Defect, Outcome, dovecot, exim, postfix, repeated};
@@ -42,7 +42,8 @@ impl Parser {
     pub fn parse<'a>(&mut self, line: &'a [u8], context: &Context) -> Outcome<'a> {
         let line = without_end(line);
         let mut repeated = None;
-        let outcome = self.read(line, None, context, &mut repeated);
+        let mut slot = None;
+        let told = self.read(line, None, context, &mut repeated, &mut slot);
         if let Some(repeated) = repeated {
             let last = std::mem::take(&mut self.last);
             let outcome = self.again(&last, repeated, context);
@@ -50,10 +51,10 @@ impl Parser {
             return outcome;
         }
         self.last.clear();
-        if matches!(outcome, Outcome::Event(_)) {
+        if told == Told::Event {
             self.last.extend_from_slice(line);
         }
-        outcome
+        told.with(slot)
     }
 
     /// A reader of this source's lines ahead of their turn.
@@ -67,6 +68,11 @@ impl Parser {
     #[inline]
     pub fn complete(&mut self, event: &mut Event<'_>) {
         self.reader.programs.complete(event);
+    }
+
+    /// Adds to the event of a message who submitted it, in its turn. `false`: that is not known, and there is no event.
+    pub fn complete_message(&mut self, id: u128, event: &mut Event<'_>) -> bool {
+        self.reader.queued.complete(id, event)
     }
 
     /// Takes what reading ahead has left, in its turn.
@@ -88,7 +94,7 @@ impl Parser {
         }
     }
 
-    /// `text` is one that the line is part of, if that is known to be sound.
+    /// Puts the line's event into the slot, which is empty. `text` is one that the line is part of, if that is known to be sound.
     #[inline(always)]
     pub(crate) fn read<'a>(
         &mut self,
@@ -96,17 +102,18 @@ impl Parser {
         text: Option<&'a str>,
         context: &Context,
         repeated: &mut Option<Repeated>,
-    ) -> Outcome<'a> {
+        slot: &mut Option<Event<'a>>,
+    ) -> Told {
         if line.len() > LINE_LEN_MAX {
-            return Outcome::Defect(Defect::TooLong(LINE_LEN_MAX));
+            return Told::Defect(Defect::TooLong(LINE_LEN_MAX));
         }
         // The operator's own formats come before everything else.
         if self.reader.formats.is_none()
             && let Some((time, program)) = self.prefixes.frequent(line, context)
         {
-            return self.reader.by_frequent(Line { time, text }, program);
+            return self.reader.by_frequent(Line { time, text }, program, slot);
         }
-        self.read_any(line, text, context, repeated)
+        self.read_any(line, text, context, repeated, slot)
     }
 
     #[inline(never)]
@@ -116,14 +123,15 @@ impl Parser {
         text: Option<&'a str>,
         context: &Context,
         repeated: &mut Option<Repeated>,
-    ) -> Outcome<'a> {
+        slot: &mut Option<Event<'a>>,
+    ) -> Told {
         match self.prefixes.split(line, context) {
             Ok(Split::LastRepeated { time, count }) => {
                 *repeated = Some(Repeated { time, count });
-                Outcome::Nothing
+                Told::Nothing
             }
-            Ok(split) => self.reader.read(&split, line, text, context),
-            Err(defect) => Outcome::Defect(defect),
+            Ok(split) => self.reader.read(&split, line, text, context, slot),
+            Err(defect) => Told::Defect(defect),
         }
     }
 
@@ -131,10 +139,13 @@ impl Parser {
     #[inline(always)]
     pub(crate) fn take_asked(&mut self) -> bool {
         let reader = &mut self.reader;
-        self.prefixes.take_asked()
-            | reader.sessions.take_asked()
-            | reader.queued.take_asked()
-            | reader.programs.take_noted()
+        self.prefixes.take_asked() | reader.sessions.take_asked() | reader.programs.take_noted()
+    }
+
+    /// The queue ID of a message of whose event only the source's parser can say who submitted it.
+    #[inline(always)]
+    pub(crate) fn take_message(&mut self) -> Option<u128> {
+        self.reader.queued.take_asked()
     }
 
     /// Whether a line's event is one for [`complete`](Parser::complete), since this was last asked.
@@ -157,14 +168,16 @@ impl Parser {
     /// The last line's event, so many times more.
     fn again<'a>(&mut self, last: &[u8], repeated: Repeated, context: &Context) -> Outcome<'a> {
         let Repeated { time, count } = repeated;
-        let event = match self.prefixes.split(last, context) {
-            Ok(split) if !last.is_empty() => match self.reader.read(&split, last, None, context) {
-                Outcome::Event(event) => Some(Event { time, ..times(event, count).into_owned() }),
-                Outcome::Nothing | Outcome::Defect(_) => None,
-            },
-            _ => None,
-        };
-        event.map_or(Outcome::Nothing, Outcome::Event)
+        let mut slot = None;
+        if !last.is_empty()
+            && let Ok(split) = self.prefixes.split(last, context)
+        {
+            self.reader.read(&split, last, None, context, &mut slot);
+        }
+        slot.map_or(Outcome::Nothing, |event| {
+            let count = event.count.saturating_mul(count);
+            Outcome::Event(Event { time, count, ..event.into_owned() })
+        })
     }
 }
 
@@ -180,10 +193,6 @@ pub(crate) fn without_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-fn times(event: Event<'_>, count: u32) -> Event<'_> {
-    Event { count: event.count.saturating_mul(count), ..event }
-}
-
 /// Hands a line's words to the parser of the server that wrote them.
 #[derive(Debug, Default)]
 struct Reader {
@@ -195,11 +204,11 @@ struct Reader {
 
 impl Reader {
     #[inline(always)]
-    fn by_frequent<'a>(&mut self, line: Line<'a>, program: Program<'a>) -> Outcome<'a> {
+    fn by_frequent<'a>(&mut self, line: Line<'a>, program: Program<'a>, slot: &mut Option<Event<'a>>) -> Told {
         match program {
-            Program::Silent => Outcome::Nothing,
-            Program::Postfix(daemon, text) => postfix::read(daemon, line, text, &mut self.queued),
-            Program::Dovecot(process) => dovecot::read(&process, line, &mut self.programs),
+            Program::Silent => Told::Nothing,
+            Program::Postfix(daemon, text) => postfix::read(daemon, line, text, &mut self.queued, slot),
+            Program::Dovecot(process) => dovecot::read(&process, line, &mut self.programs, slot),
         }
     }
 
@@ -209,79 +218,90 @@ impl Reader {
         line: &'a [u8],
         whole: Option<&'a str>,
         context: &Context,
-    ) -> Outcome<'a> {
+        slot: &mut Option<Event<'a>>,
+    ) -> Told {
         let message = match *split {
             Split::Tagged { time, program, text } => Message { time, whole, program, text },
             Split::Spaced { time, text } | Split::Bare { time, text } => Message { time, whole, program: b"", text },
-            Split::LastRepeated { .. } | Split::Continuation => return Outcome::Nothing,
+            Split::LastRepeated { .. } | Split::Continuation => return Told::Nothing,
         };
         if let Some(formats) = &self.formats
             && let Some(outcome) = formats.parse(&message)
         {
-            return outcome;
+            return Told::of(outcome, slot);
         }
         match split {
             Split::Tagged { .. } => {
                 // A level such as `ERR: ` behind the time stamp of a server's own file looks like a tag.
                 if !message.program.iter().all(u8::is_ascii_uppercase) {
-                    return self.tagged(&message);
+                    return self.tagged(&message, slot);
                 }
-                match self.tagged(&message) {
-                    Outcome::Nothing => servers::by_line(line, context, &mut self.sessions),
-                    outcome => outcome,
+                match self.tagged(&message, slot) {
+                    Told::Nothing => Told::of(servers::by_line(line, context, &mut self.sessions), slot),
+                    told => told,
                 }
             }
-            Split::Spaced { .. } => self.spaced(&message, line, context),
-            _ => self.bare(&message, line, context),
+            Split::Spaced { .. } => self.spaced(&message, line, context, slot),
+            _ => Told::of(self.bare(&message, line, context), slot),
         }
     }
 
     #[inline(always)]
-    fn tagged<'a>(&mut self, message: &Message<'a>) -> Outcome<'a> {
+    fn tagged<'a>(&mut self, message: &Message<'a>, slot: &mut Option<Event<'a>>) -> Told {
         match repeated::with_words(message.text) {
-            Some((count, text)) => match self.by_program(&Message { text, ..*message }) {
-                Outcome::Event(event) => Outcome::Event(times(event, count)),
-                other => other,
-            },
-            None => self.by_program(message),
+            Some((count, text)) => {
+                let told = self.by_program(&Message { text, ..*message }, slot);
+                if let Some(event) = slot {
+                    event.count = event.count.saturating_mul(count);
+                }
+                told
+            }
+            None => self.by_program(message, slot),
         }
     }
 
     #[inline(always)]
-    fn by_program<'a>(&mut self, message: &Message<'a>) -> Outcome<'a> {
+    fn by_program<'a>(&mut self, message: &Message<'a>, slot: &mut Option<Event<'a>>) -> Told {
         if let Some(daemon) = postfix::daemon(message.program) {
-            return postfix::read(daemon, message.line(), message.text, &mut self.queued);
+            return postfix::read(daemon, message.line(), message.text, &mut self.queued, slot);
         }
         if let Some(process) = dovecot::process(message) {
             if message.program.starts_with(b"dovecot") {
-                return dovecot::read(&process, message.line(), &mut self.programs);
+                return dovecot::read(&process, message.line(), &mut self.programs, slot);
             }
             // Other servers have a `pop3-login`, too.
-            let outcome = dovecot::read(&process, message.line(), &mut self.programs);
-            if !matches!(outcome, Outcome::Nothing) {
-                return outcome;
+            let told = dovecot::read(&process, message.line(), &mut self.programs, slot);
+            if told != Told::Nothing {
+                return told;
             }
         }
-        match message.program {
+        let outcome = match message.program {
             b"exim" | b"exim4" | b"/usr/sbin/exim4" => exim::read_syslog(message.time, message.text),
             _ => servers::by_program(message, &mut self.sessions),
-        }
+        };
+        Told::of(outcome, slot)
     }
 
     #[inline(never)]
     /// Exim's own files, or a syslog whose dates have a blank in the middle, or another server's own form.
-    fn spaced<'a>(&mut self, message: &Message<'a>, line: &'a [u8], context: &Context) -> Outcome<'a> {
-        let outcome = exim::read(message.time, message.text);
-        if !matches!(outcome, Outcome::Nothing) {
-            return outcome;
+    fn spaced<'a>(
+        &mut self,
+        message: &Message<'a>,
+        line: &'a [u8],
+        context: &Context,
+        slot: &mut Option<Event<'a>>,
+    ) -> Told {
+        let told = Told::of(exim::read(message.time, message.text), slot);
+        if told != Told::Nothing {
+            return told;
         }
         if let Some(Split::Tagged { program, text, .. }) = named(message.time, message.text) {
-            let outcome = self.tagged(&Message { program, text, ..*message });
-            if !matches!(outcome, Outcome::Nothing) {
-                return outcome;
+            let told = self.tagged(&Message { program, text, ..*message }, slot);
+            if told != Told::Nothing {
+                return told;
             }
         }
-        servers::by_line(line, context, &mut self.sessions)
+        Told::of(servers::by_line(line, context, &mut self.sessions), slot)
     }
 
     #[inline(never)]

@@ -2,16 +2,47 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// Bytes to be found, with the one of them that stands most seldom in log lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Needle<'n> {
+    bytes: &'n [u8],
+    /// The place of the rare byte.
+    offset: usize,
+    rare: u8,
+}
+
+/// A [`Needle`] that is known when compiled: to choose its rare byte takes longer than most searches.
+macro_rules! needle {
+    ($bytes:expr) => {
+        const { crate::scan::Needle::new($bytes) }
+    };
+}
+pub(crate) use needle;
+
+impl<'n> Needle<'n> {
+    /// The bytes must not be empty.
+    pub(crate) const fn new(bytes: &'n [u8]) -> Self {
+        let mut best = 0;
+        let mut at = 1;
+        while at < bytes.len() {
+            if commonness(bytes[at]) < commonness(bytes[best]) {
+                best = at;
+            }
+            at += 1;
+        }
+        Needle { bytes, offset: best, rare: bytes[best] }
+    }
+}
+
 /// Where the needle stands first. For needles and texts of a log line's size this is faster than a searcher that is made
-/// for each call. Inlined, so that the rare byte of a literal needle is known when compiled.
+/// for each call.
 #[inline(always)]
-pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    let last = text.len().checked_sub(needle.len())?;
-    let (offset, byte) = rare(needle);
+pub(crate) fn find(text: &[u8], needle: Needle<'_>) -> Option<usize> {
+    let last = text.len().checked_sub(needle.bytes.len())?;
     let mut from = 0;
     loop {
-        from += memchr::memchr(byte, text.get(from + offset..=last + offset)?)?;
-        if text[from..].starts_with(needle) {
+        from += memchr::memchr(needle.rare, text.get(from + needle.offset..=last + needle.offset)?)?;
+        if text[from..].starts_with(needle.bytes) {
             return Some(from);
         }
         from += 1;
@@ -20,13 +51,12 @@ pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
 
 /// Where the needle stands last.
 #[inline(always)]
-pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
-    let last = text.len().checked_sub(needle.len())?;
-    let (offset, byte) = rare(needle);
+pub(crate) fn rfind(text: &[u8], needle: Needle<'_>) -> Option<usize> {
+    let last = text.len().checked_sub(needle.bytes.len())?;
     let mut end = last + 1;
     loop {
-        end = memchr::memrchr(byte, text.get(offset..end + offset)?)?;
-        if text[end..].starts_with(needle) {
+        end = memchr::memrchr(needle.rare, text.get(needle.offset..end + needle.offset)?)?;
+        if text[end..].starts_with(needle.bytes) {
             return Some(end);
         }
     }
@@ -34,27 +64,13 @@ pub(crate) fn rfind(text: &[u8], needle: &[u8]) -> Option<usize> {
 
 /// Every place of the needle, from left to right.
 #[inline(always)]
-pub(crate) fn find_each<'a>(text: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+pub(crate) fn find_each<'a>(text: &'a [u8], needle: Needle<'a>) -> impl Iterator<Item = usize> + 'a {
     let mut from = 0;
     std::iter::from_fn(move || {
         let at = from + find(text.get(from..)?, needle)?;
         from = at + 1;
         Some(at)
     })
-}
-
-/// The byte of the needle that stands most seldom in log lines, and its place. Not empty.
-#[inline(always)]
-const fn rare(needle: &[u8]) -> (usize, u8) {
-    let mut best = 0;
-    let mut at = 1;
-    while at < needle.len() {
-        if commonness(needle[at]) < commonness(needle[best]) {
-            best = at;
-        }
-        at += 1;
-    }
-    (best, needle[best])
 }
 
 /// How often a byte stands in log lines, roughly.
@@ -73,9 +89,9 @@ const fn commonness(byte: u8) -> u8 {
 
 /// What stands before and after the needle's first place.
 #[inline(always)]
-pub(crate) fn split_once<'a>(text: &'a [u8], needle: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+pub(crate) fn split_once<'a>(text: &'a [u8], needle: Needle<'_>) -> Option<(&'a [u8], &'a [u8])> {
     let at = find(text, needle)?;
-    Some((&text[..at], &text[at + needle.len()..]))
+    Some((&text[..at], &text[at + needle.bytes.len()..]))
 }
 
 /// Whether the text holds the needle, written in lower case, in whatever case.
@@ -90,9 +106,29 @@ pub(crate) fn mentions_any(text: &[u8], needles: &[&[u8]]) -> bool {
     needles.iter().any(|needle| mentions(text, needle))
 }
 
+/// How many of eight bytes, the first of them lowest, are decimal digits before the first that is none. All are looked at
+/// at once: how long a number is, no processor can foresee.
+#[inline(always)]
+fn digits_in(word: u64) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let digits = word ^ (ONES * u64::from(b'0'));
+    // In each byte the highest bit is set where it is more than nine.
+    let others = (((digits & (ONES * 0x7f)) + ONES * (0x7f - 9)) | digits) & (ONES * 0x80);
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// How many decimal digits the text begins with.
+#[inline(always)]
+pub(crate) fn leading_digits(text: &[u8]) -> usize {
+    match text.first_chunk().map(|chunk| digits_in(u64::from_le_bytes(*chunk))) {
+        Some(digits) if digits < 8 => digits,
+        _ => text.iter().take_while(|byte| byte.is_ascii_digit()).count(),
+    }
+}
+
 /// How many decimal digits the text begins with, and their number, which stops growing at the limit of `u32`.
 pub(crate) fn leading_number(text: &[u8]) -> (usize, u32) {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = leading_digits(text);
     let number = text[..digits]
         .iter()
         .fold(0u32, |number, digit| number.saturating_mul(10).saturating_add(u32::from(digit - b'0')));
@@ -173,6 +209,45 @@ fn ipv4(bytes: &[u8]) -> Option<Ipv4Addr> {
 /// The same at the beginning, and what follows the last digit that can belong to it.
 #[inline]
 fn leading_ipv4(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
+    match text.first_chunk() {
+        Some(chunk) => {
+            let (address, len) = ipv4_of(chunk)?;
+            Some((address, &text[len..]))
+        }
+        None => short_ipv4(text),
+    }
+}
+
+/// The address that sixteen bytes begin with, and its length: fifteen at most.
+#[inline(always)]
+fn ipv4_of(text: &[u8; 16]) -> Option<(Ipv4Addr, usize)> {
+    let (mut octets, mut at) = ([0; 4], 0);
+    for (place, octet) in octets.iter_mut().enumerate() {
+        if place > 0 {
+            if text.get(at) != Some(&b'.') {
+                return None;
+            }
+            at += 1;
+        }
+        let (number, digits) = decimal_byte_of(u32::from_le_bytes(*text.get(at..)?.first_chunk()?))?;
+        *octet = number;
+        at += digits;
+    }
+    Some((Ipv4Addr::from(octets), at))
+}
+
+/// The same as [`decimal_byte`], of four bytes, the first of them lowest; and how many digits it has.
+#[inline(always)]
+fn decimal_byte_of(word: u32) -> Option<(u8, usize)> {
+    let digits = if word as u8 == b'0' { 1 } else { digits_in(u64::from(word)).min(3) };
+    // The last digit highest; shifting by all bits, where there is none, is refused.
+    let number = (word & 0x0f0f_0f0f).checked_shl(32 - 8 * digits as u32)?;
+    let number = (number >> 24) + (number >> 16 & 0xff) * 10 + (number >> 8 & 0xff) * 100;
+    Some((u8::try_from(number).ok()?, digits))
+}
+
+/// The same as [`leading_ipv4`], of a short text.
+fn short_ipv4(text: &[u8]) -> Option<(Ipv4Addr, &[u8])> {
     let (a, rest) = decimal_byte(text)?;
     let (b, rest) = decimal_byte(rest.strip_prefix(b".")?)?;
     let (c, rest) = decimal_byte(rest.strip_prefix(b".")?)?;
@@ -295,10 +370,13 @@ mod tests {
         for needle in
             [&b", rip="[..], b" from ", b"a", b"z", b"a, rip=1, rip=2, x from y from z", b"q", b", rip=3", b"zz"]
         {
-            assert_eq!(find(text, needle), memchr::memmem::find(text, needle));
-            assert_eq!(rfind(text, needle), memchr::memmem::rfind(text, needle));
+            assert_eq!(find(text, Needle::new(needle)), memchr::memmem::find(text, needle));
+            assert_eq!(rfind(text, Needle::new(needle)), memchr::memmem::rfind(text, needle));
         }
-        assert_eq!((find(b"", b"x"), find(b"x", b"xy"), rfind(b"", b"x")), (None, None, None));
+        assert_eq!(
+            (find(b"", needle!(b"x")), find(b"x", needle!(b"xy")), rfind(b"", needle!(b"x"))),
+            (None, None, None)
+        );
     }
 
     #[test]
@@ -319,6 +397,37 @@ mod tests {
             "a",
         ] {
             assert_eq!(ipv4(text.as_bytes()), text.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ipv4_is_read_alike_in_short_and_long_texts() {
+        let parts = ["", "0", "00", "7", "10", "09", "99", "100", "255", "256", "1000", "a", "1a", "/", ":", "\u{3a}"];
+        for number in 0..parts.len().pow(4) {
+            let part = |place: u32| parts[number / parts.len().pow(place) % parts.len()];
+            for end in ["", " ", ".", "]: 12345678901234567"] {
+                let text = format!("{}.{}.{}.{}{end}", part(0), part(1), part(2), part(3));
+                let (long, short) = (format!("{text}{}", " ".repeat(16)), text.as_bytes());
+                let found = |text: &[u8], address: Option<(Ipv4Addr, &[u8])>| {
+                    address.map(|(address, rest)| (address, text.len() - rest.len()))
+                };
+                let expected = found(short, short_ipv4(short));
+                assert_eq!(found(short, leading_ipv4(short)), expected, "{text}");
+                assert_eq!(found(long.as_bytes(), leading_ipv4(long.as_bytes())), expected, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn digits_are_counted() {
+        for digits in 0..20 {
+            for end in ["", "/", ":", "]: x", "\u{b2}", " 1234567890"] {
+                let text = format!("{}{end}", "1234567890".repeat(2).split_at(digits).0);
+                assert_eq!(leading_digits(text.as_bytes()), digits, "{text}");
+            }
+        }
+        for byte in 0..=255_u8 {
+            assert_eq!(leading_digits(&[b'0', byte, b'x', 0, 0xff, 0, 0, 0]) == 2, byte.is_ascii_digit(), "{byte}");
         }
     }
 

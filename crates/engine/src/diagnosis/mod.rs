@@ -209,7 +209,8 @@ impl Engine {
         };
         let mut names = accounts.iter().map(|name| name.trim().to_lowercase());
         let here = names.next().filter(|name| names.all(|other| other == *name)).and_then(|name| known(&name));
-        let homes = clients().map(|client| self.familiar.accounts_at(self.place(*client).home, self.now, policy));
+        let homes =
+            clients().map(|client| self.familiar.accounts_at(self.place((*client).into()).home, self.now, policy));
         Background { here, accounts_here: homes.sum(), ..Background::default() }
     }
 

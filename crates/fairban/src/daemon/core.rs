@@ -81,7 +81,7 @@ impl Core {
             feed: broadcast::channel(4096).0,
             store_error: None,
             formats,
-            zone: jiff::tz::TimeZone::system(),
+            zone: crate::zone::of_machine(),
             readings: HashMap::new(),
             waiting: Batch::default(),
             member: None,

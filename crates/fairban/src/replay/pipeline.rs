@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use fairban_engine::{Engine, Prepared};
-use fairban_parse::{Ahead, Context, Counts, Found, Outcome, Parser};
+use fairban_parse::{Ahead, Context, Counts, Findings, Found, Outcome, Parser};
+use fairban_types::Event;
 use indicatif::ProgressBar;
 use self_cell::self_cell;
 
@@ -27,9 +28,10 @@ struct Pieces<'l> {
 }
 
 /// What one piece holds.
-struct Findings<'p> {
-    found: Vec<Found<'p>>,
-    /// What is known of each event found without the engine.
+#[derive(Default)]
+struct Read<'p> {
+    findings: Findings<'p>,
+    /// What is known of each event without the engine.
     prepared: Vec<Prepared>,
     counts: Counts,
 }
@@ -39,7 +41,7 @@ self_cell!(
     struct Text {
         owner: Piece,
         #[covariant]
-        dependent: Findings,
+        dependent: Read,
     }
 );
 
@@ -52,12 +54,12 @@ struct Batch {
     read: u64,
 }
 
-/// Reads pieces of one source ahead.
+/// Reads pieces of one source ahead. Two of them stand side by side, each for a thread of its own: aligned so, neither
+/// thread waits for what the other one writes into its own.
+#[repr(align(128))]
 struct Reader<'c> {
     ahead: Ahead,
     context: &'c Context,
-    /// Room for as many findings as came last and some more: a list that grows is copied again and again.
-    likely: usize,
 }
 
 impl Reader<'_> {
@@ -65,7 +67,7 @@ impl Reader<'_> {
     fn read(&mut self, pieces: &Mutex<Pieces<'_>>) -> anyhow::Result<Option<Batch>> {
         let lock = || pieces.lock().unwrap_or_else(PoisonError::into_inner);
         let spare = lock().spare.pop();
-        let mut piece = spare.map_or_else(Piece::new, Text::into_owner);
+        let (mut piece, room) = spare.map_or_else(|| (Piece::new(), Read::default()), emptied);
         let mut pieces = lock();
         if !pieces.log.next(&mut piece)? && piece.text().is_empty() {
             return Ok(None);
@@ -73,22 +75,26 @@ impl Reader<'_> {
         let (place, read) = (pieces.taken, pieces.log.read);
         pieces.taken += 1;
         drop(pieces);
-        let text = Text::new(piece, |piece| self.find(piece.text()));
+        let text = Text::new(piece, |piece| self.find(piece.text(), room));
         Ok(Some(Batch { place, text, read }))
     }
 
-    fn find<'p>(&mut self, piece: &'p [u8]) -> Findings<'p> {
-        let mut found = Vec::with_capacity(self.likely);
-        let counts = self.ahead.read(piece, self.context, &mut found);
-        self.likely = found.len() + found.len() / 4;
-        let prepare = |found: &Found<'_>| match found {
-            Found::Event(event) | Found::SignIn(event) => Some(Engine::prepare(event)),
-            Found::Later(_) => None,
-        };
-        let mut prepared = Vec::with_capacity(found.len());
-        prepared.extend(found.iter().filter_map(prepare));
-        Findings { found, prepared, counts }
+    fn find<'p>(&mut self, piece: &'p [u8], mut room: Read<'p>) -> Read<'p> {
+        let Read { findings, prepared, counts } = &mut room;
+        *counts = self.ahead.read(piece, self.context, findings, |event| prepared.push(Engine::prepare(event)));
+        room
     }
+}
+
+/// A piece to be filled anew, with the room for what will be found: to ask for that much memory again and again would
+/// take longer than to find it.
+fn emptied(mut text: Text) -> (Piece, Read<'static>) {
+    let room = text.with_dependent_mut(|_, read| {
+        let Read { findings, mut prepared, .. } = std::mem::take(read);
+        prepared.clear();
+        Read { findings: findings.emptied(), prepared, counts: Counts::default() }
+    });
+    (text.into_owner(), room)
 }
 
 /// Takes batches in the order of the log.
@@ -103,30 +109,39 @@ struct Decider<'r> {
 impl Decider<'_> {
     /// Steps through what was found; gives the piece back.
     fn decide(&mut self, mut batch: Batch) -> anyhow::Result<Text> {
-        batch.text.with_dependent_mut(|_, findings| self.step(findings))?;
+        batch.text.with_dependent_mut(|_, read| self.step(read))?;
         self.progress.set_position(batch.read);
         Ok(batch.text)
     }
 
-    fn step(&mut self, findings: &mut Findings<'_>) -> anyhow::Result<()> {
-        self.lines += findings.counts.lines;
-        self.replay.summary.defects += findings.counts.defects;
-        let mut prepared = findings.prepared.iter().copied();
-        for found in &mut findings.found {
-            if let Found::SignIn(event) = found {
-                self.parser.complete(event);
-            }
-            match &*found {
-                Found::Event(event) | Found::SignIn(event) => {
-                    let prepared = prepared.next().unwrap_or_else(|| Engine::prepare(event));
-                    self.replay.step(event, prepared)?;
+    fn step(&mut self, read: &mut Read<'_>) -> anyhow::Result<()> {
+        self.lines += read.counts.lines;
+        self.replay.summary.defects += read.counts.defects;
+        let mut prepared = read.prepared.iter().copied();
+        for found in read.findings.in_turn() {
+            let event: &Event<'_> = match found {
+                Found::Event(event) => event,
+                Found::SignIn(event) => {
+                    self.parser.complete(event);
+                    event
                 }
-                Found::Later(later) => match self.parser.settle(*later, self.context) {
-                    Outcome::Event(event) => self.replay.step(&event, Engine::prepare(&event))?,
-                    Outcome::Nothing => {}
-                    Outcome::Defect(_) => self.replay.summary.defects += 1,
-                },
-            }
+                Found::Message(id, event) => {
+                    prepared.next();
+                    if self.parser.complete_message(id, event) {
+                        self.replay.step(event, Engine::prepare(event))?;
+                    }
+                    continue;
+                }
+                Found::Later(later) => {
+                    match self.parser.settle(later, self.context) {
+                        Outcome::Event(event) => self.replay.step(&event, Engine::prepare(&event))?,
+                        Outcome::Nothing => {}
+                        Outcome::Defect(_) => self.replay.summary.defects += 1,
+                    }
+                    continue;
+                }
+            };
+            self.replay.step(event, prepared.next().unwrap_or_else(|| Engine::prepare(event)))?;
         }
         Ok(())
     }
@@ -167,7 +182,7 @@ impl Decider<'_> {
 pub(super) fn run(log: &mut Log, replay: &mut Replay, progress: &ProgressBar) -> anyhow::Result<u64> {
     let context = log.context.clone();
     let parser = std::mem::take(&mut log.parser);
-    let reader = || Reader { ahead: parser.ahead(), context: &context, likely: 0 };
+    let reader = || Reader { ahead: parser.ahead(), context: &context };
     let (mut mine, mut other) = (reader(), reader());
     let mut decider = Decider { replay, parser, context: &context, progress, lines: 0 };
     let alone = thread::available_parallelism().is_ok_and(|cores| cores.get() == 1);

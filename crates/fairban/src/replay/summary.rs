@@ -45,7 +45,7 @@ pub(super) struct Summary {
     touched_accounts: BTreeMap<String, u64>,
     /// The same while it grows.
     #[serde(skip)]
-    touched: HashMap<String, u64>,
+    touched: HashMap<String, u64, foldhash::fast::RandomState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ impl Summary {
             blocks_by_rule: BTreeMap::new(),
             blocks_by_diagnosis: BTreeMap::new(),
             touched_accounts: BTreeMap::new(),
-            touched: HashMap::new(),
+            touched: HashMap::default(),
             first: None,
             last: None,
             seconds: 0.0,

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use fairban_types::{Diagnosis, Effect, Event, EventKind, Service, Time, format_duration};
-use jiff::tz::TimeZone;
 
 use super::safe_line;
+use crate::zone;
 
 /// A moment in local time, to the second.
 pub(crate) fn clock(time: Time) -> String {
     match jiff::Timestamp::from_millisecond(time.millis()) {
-        Ok(stamp) => stamp.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Ok(stamp) => stamp.to_zoned(zone::of_machine()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
         Err(_) => time.to_string(),
     }
 }
@@ -18,7 +18,7 @@ pub(crate) fn clock(time: Time) -> String {
 /// The name of local time at a moment, such as `CET`.
 pub(crate) fn zone(time: Time) -> String {
     match jiff::Timestamp::from_millisecond(time.millis()) {
-        Ok(stamp) => stamp.to_zoned(TimeZone::system()).strftime("%Z").to_string(),
+        Ok(stamp) => stamp.to_zoned(zone::of_machine()).strftime("%Z").to_string(),
         Err(_) => "UTC".to_owned(),
     }
 }

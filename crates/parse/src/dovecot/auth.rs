@@ -6,19 +6,19 @@ use fairban_types::{Event, Service, Witness};
 
 use super::place::{self, Place, Places};
 use super::{UNCUT_LEN_MAX, after_process_id, informative, verdict};
-use crate::message::Line;
-use crate::scan::{find, leading_number, split_once};
-use crate::{Defect, Outcome};
+use crate::Defect;
+use crate::message::{Line, Told};
+use crate::scan::{find, leading_number, needle, split_once};
 
 /// Reads the words of `auth` or `auth-worker`.
-pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8]) -> Outcome<'a> {
+pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8], slot: &mut Option<Event<'a>>) -> Told {
     let words = after_process_id(words);
     if words.starts_with(b"(") {
-        return newer(line, &words[1..]);
+        return newer(line, &words[1..], slot);
     }
     match informative(words) {
-        Some(words) => older(line, after_connection(words)),
-        None => Outcome::Nothing,
+        Some(words) => older(line, after_connection(words), slot),
+        None => Told::Nothing,
     }
 }
 
@@ -28,7 +28,7 @@ fn after_connection(words: &[u8]) -> &[u8] {
     if !words.starts_with(b"conn ") {
         return words;
     }
-    match find(&words[..words.len().min(LEN_MAX)], b"auth-worker<") {
+    match find(&words[..words.len().min(LEN_MAX)], needle!(b"auth-worker<")) {
         Some(at) => {
             let rest = &words[at + 12..];
             let (digits, _) = leading_number(rest);
@@ -39,21 +39,21 @@ fn after_connection(words: &[u8]) -> &[u8] {
 }
 
 /// 2.2 and 2.3: the database's name stands first.
-fn older<'a>(line: Line<'a>, words: &'a [u8]) -> Outcome<'a> {
-    let Some((driver, rest)) = name(words, b'(') else { return Outcome::Nothing };
-    let Some(places) = place::all(rest) else { return Outcome::Nothing };
+fn older<'a>(line: Line<'a>, words: &'a [u8], slot: &mut Option<Event<'a>>) -> Told {
+    let Some((driver, rest)) = name(words, b'(') else { return Told::Nothing };
+    let Some(places) = place::all(rest) else { return Told::Nothing };
     if places.agree {
-        return event(line, driver, &places.first, places.first.words);
+        return tell(line, driver, &places.first, places.first.words, slot);
     }
     if is_final(driver, &places, words.len(), places.last.words) {
-        return event(line, driver, &places.last, places.last.words);
+        return tell(line, driver, &places.last, places.last.words, slot);
     }
     disagreement(driver, places.first.words)
 }
 
 /// 2.4: the database's name stands behind the place.
-fn newer<'a>(line: Line<'a>, rest: &'a [u8]) -> Outcome<'a> {
-    let Some(places) = place::all(rest) else { return Outcome::Nothing };
+fn newer<'a>(line: Line<'a>, rest: &'a [u8], slot: &mut Option<Event<'a>>) -> Told {
+    let Some(places) = place::all(rest) else { return Told::Nothing };
     let read = |place: &Place<'_>| -> Option<(usize, usize)> {
         let words = informative(after_request(informative(place.words)?))?;
         let (driver, told) = name(words, b':')?;
@@ -66,18 +66,18 @@ fn newer<'a>(line: Line<'a>, rest: &'a [u8]) -> Outcome<'a> {
         Some((driver_at..driver_at + driver_len, told_at))
     };
     if places.agree {
-        let Some((driver, told)) = split(&places.first) else { return Outcome::Nothing };
-        return event(line, &places.first.words[driver], &places.first, &places.first.words[told..]);
+        let Some((driver, told)) = split(&places.first) else { return Told::Nothing };
+        return tell(line, &places.first.words[driver], &places.first, &places.first.words[told..], slot);
     }
     if let Some((driver, told)) = split(&places.last) {
         let (driver, told) = (&places.last.words[driver], &places.last.words[told..]);
         if is_final(driver, &places, rest.len(), told) {
-            return event(line, driver, &places.last, told);
+            return tell(line, driver, &places.last, told, slot);
         }
     }
     match split(&places.first) {
         Some((driver, told)) => disagreement(&places.first.words[driver], &places.first.words[told..]),
-        None => Outcome::Nothing,
+        None => Told::Nothing,
     }
 }
 
@@ -100,7 +100,7 @@ const TERSE_DRIVERS: [&[u8]; 9] =
 /// database's own to the end, none of a password stands before them, and the line is too short to have been cut.
 fn is_final(driver: &[u8], places: &Places<'_>, len: usize, told: &[u8]) -> bool {
     let is_fixed = matches!(told, b"Password mismatch" | b"password mismatch" | b"unknown user" | b"User unknown");
-    let tells_password = find(places.first.words, b"given password: ").is_some();
+    let tells_password = find(places.first.words, needle!(b"given password: ")).is_some();
     is_fixed && !tells_password && len <= UNCUT_LEN_MAX && TERSE_DRIVERS.contains(&driver)
 }
 
@@ -114,41 +114,41 @@ fn name(words: &[u8], end: u8) -> Option<(&[u8], &[u8])> {
 /// The bytes that names of databases and mechanisms are written with.
 const IN_NAME: [bool; 256] = crate::scan::table(b"-_.");
 
-fn disagreement<'a>(driver: &[u8], words: &[u8]) -> Outcome<'a> {
+fn disagreement(driver: &[u8], words: &[u8]) -> Told {
     match verdict::of_attempt(driver, words) {
-        Some(_) => Outcome::Defect(Defect::Client),
-        None => Outcome::Nothing,
+        Some(_) => Told::Defect(Defect::Client),
+        None => Told::Nothing,
     }
 }
 
-fn event<'a>(line: Line<'a>, driver: &'a [u8], place: &Place<'a>, told: &'a [u8]) -> Outcome<'a> {
-    let Some(kind) = verdict::of_attempt(driver, told) else { return Outcome::Nothing };
-    let mut event = Event::new(kind, line.time, place.client, Service::Unknown);
+fn tell<'a>(line: Line<'a>, driver: &'a [u8], place: &Place<'a>, told: &'a [u8], slot: &mut Option<Event<'a>>) -> Told {
+    let Some(kind) = verdict::of_attempt(driver, told) else { return Told::Nothing };
+    let event = line.begin(slot, kind, place.client, Service::Unknown);
     event.witness = Witness::Backend(line.field(driver));
     event.account = Some(place.user).filter(|user| *user != b"?" && !user.is_empty()).map(|bytes| line.field(bytes));
     event.session = place.session.map(|bytes| line.field(bytes));
     event.method = place.method.map(|bytes| line.field(bytes));
     event.digest = digest(line, told);
     event.reason = Some(line.field(without_password(told)));
-    Outcome::Event(event)
+    Told::Event
 }
 
 const GIVEN_PLAIN: &[u8] = b"(given password: ";
 
 /// A digest of the password that was given, as far as the words tell it (`auth_verbose_passwords`).
 fn digest<'a>(line: Line<'a>, told: &'a [u8]) -> Option<Cow<'a, str>> {
-    if let Some((_, rest)) = split_once(told, b"(SHA1 of given password: ") {
+    if let Some((_, rest)) = split_once(told, needle!(b"(SHA1 of given password: ")) {
         let end = memchr::memchr(b')', rest)?;
         return Some(line.field(&rest[..end]));
     }
-    let (_, rest) = split_once(told, GIVEN_PLAIN)?;
+    let (_, rest) = split_once(told, needle!(GIVEN_PLAIN))?;
     let password = rest.strip_suffix(b")").unwrap_or(rest);
     Some(Cow::Owned(format!("{:06x}", short_digest(password))))
 }
 
 /// The password itself goes no further than this.
 fn without_password(told: &[u8]) -> &[u8] {
-    match find(told, GIVEN_PLAIN) {
+    match find(told, needle!(GIVEN_PLAIN)) {
         Some(at) => told[..at].trim_ascii_end(),
         None => told,
     }

@@ -5,28 +5,34 @@ use std::net::IpAddr;
 use fairban_types::{Event, Service};
 
 use super::{Programs, UNCUT_LEN_MAX, after_process_id, informative, verdict};
-use crate::message::Line;
-use crate::scan::{find, find_each, leading_address, rfind};
-use crate::{Defect, Outcome};
+use crate::Defect;
+use crate::message::{Line, Told};
+use crate::scan::{find, find_each, leading_address, needle, rfind};
 
 /// Reads the words of a login process.
-pub(super) fn read<'a>(line: Line<'a>, words: &'a [u8], service: Service, programs: &mut Programs) -> Outcome<'a> {
-    let Some(words) = informative(after_process_id(words)) else { return Outcome::Nothing };
+pub(super) fn read<'a>(
+    line: Line<'a>,
+    words: &'a [u8],
+    service: Service,
+    programs: &mut Programs,
+    slot: &mut Option<Event<'a>>,
+) -> Told {
+    let Some(words) = informative(after_process_id(words)) else { return Told::Nothing };
     if let Some(pairs) = words.strip_prefix(b"ID sent: ") {
         programs.note(pairs);
-        return Outcome::Nothing;
+        return Told::Nothing;
     }
-    let Some((told, fields)) = split(words) else { return Outcome::Nothing };
-    let Some((kind, count)) = verdict::of_session(told) else { return Outcome::Nothing };
-    let Some(fields) = Fields::read(fields) else { return Outcome::Defect(Defect::Client) };
-    let mut event = Event::new(kind, line.time, fields.client, service);
+    let Some((told, fields)) = split(words) else { return Told::Nothing };
+    let Some((kind, count)) = verdict::of_session(told) else { return Told::Nothing };
+    let Some(fields) = Fields::read(fields) else { return Told::Defect(Defect::Client) };
+    let event = line.begin(slot, kind, fields.client, service);
     event.count = count;
     event.account = fields.user.filter(|user| !user.is_empty()).map(|bytes| line.field(bytes));
     event.method = fields.method.map(|bytes| line.field(bytes));
     event.session = fields.session.map(|bytes| line.field(bytes));
     event.reason = Some(line.field(told));
-    programs.complete(&mut event);
-    Outcome::Event(event)
+    programs.complete(event);
+    Told::Event
 }
 
 /// Splits at the colon before the first field. What stands before is Dovecot's own in every wording that
@@ -36,8 +42,8 @@ fn split(words: &[u8]) -> Option<(&[u8], &[u8])> {
     if words.starts_with(b"Login: user=<") {
         return Some((&words[..5], &words[7..]));
     }
-    let user = find(words, b": user=<");
-    let address = find(&words[..user.unwrap_or(words.len())], b": rip=");
+    let user = find(words, needle!(b": user=<"));
+    let address = find(&words[..user.unwrap_or(words.len())], needle!(b": rip="));
     let at = address.or(user)?;
     Some((&words[..at], &words[at + 2..]))
 }
@@ -61,7 +67,7 @@ impl<'a> Fields<'a> {
         }
         if let Some(rest) = fields.strip_prefix(b"rip=") {
             let (client, rest) = value(rest)?;
-            let user = find(rest, b"user=<").map(|at| &rest[at + 6..]);
+            let user = find(rest, needle!(b"user=<")).map(|at| &rest[at + 6..]);
             let user = user.and_then(|rest| Some(&rest[..memchr::memchr(b'>', rest)?]));
             return Some(Fields { client, user, method: None, session: None });
         }
@@ -82,7 +88,7 @@ impl<'a> Fields<'a> {
         let text = text.strip_prefix(b">, method=")?;
         let (method, text) = text.split_at(memchr::memchr2(b'>', b',', text)?);
         let (client, tail) = value(text.strip_prefix(b", rip=")?)?;
-        if memchr::memchr(b'r', tail).is_some() && find(tail, b", rip=").is_some() {
+        if memchr::memchr(b'r', tail).is_some() && find(tail, needle!(b", rip=")).is_some() {
             return None;
         }
         Some(Fields { client, user: Some(user), method: Some(method), session: session(tail) })
@@ -99,9 +105,9 @@ fn value(text: &[u8]) -> Option<(IpAddr, &[u8])> {
 /// one only if all fields behind the first are Dovecot's default ones; of others, a client may fill any.
 fn last_client(fields: &[u8]) -> Option<(usize, IpAddr, &[u8])> {
     const NAME: &[u8] = b", rip=";
-    let at = rfind(fields, NAME)?;
+    let at = rfind(fields, needle!(NAME))?;
     let (client, tail) = value(&fields[at + NAME.len()..])?;
-    let other = find_each(&fields[..at], NAME)
+    let other = find_each(&fields[..at], needle!(NAME))
         .filter_map(|at| value(&fields[at + NAME.len()..]))
         .find(|(other, _)| *other != client);
     if let Some((_, behind)) = other {
@@ -122,7 +128,7 @@ fn is_default(tail: &[u8]) -> bool {
         if !NAMES.iter().any(|name| field.starts_with(name)) {
             return false;
         }
-        let end = find(field, b", ").unwrap_or(field.len());
+        let end = find(field, needle!(b", ")).unwrap_or(field.len());
         rest = &field[end..];
     }
     rest.is_empty()
@@ -130,14 +136,14 @@ fn is_default(tail: &[u8]) -> bool {
 
 /// `alice>, method=PLAIN` or `alice>`.
 fn user_and_method(text: &[u8]) -> (Option<&[u8]>, Option<&[u8]>) {
-    if let Some(at) = rfind(text, b">, method=") {
+    if let Some(at) = rfind(text, needle!(b">, method=")) {
         return (Some(&text[..at]), Some(&text[at + 10..]));
     }
     (text.strip_suffix(b">"), None)
 }
 
 fn session(tail: &[u8]) -> Option<&[u8]> {
-    let at = rfind(tail, b", session=<")?;
+    let at = rfind(tail, needle!(b", session=<"))?;
     let rest = &tail[at + 11..];
     Some(&rest[..memchr::memchr(b'>', rest)?])
 }

@@ -10,10 +10,9 @@ mod place;
 mod programs;
 mod verdict;
 
-use fairban_types::Service;
+use fairban_types::{Event, Service};
 
-use crate::Outcome;
-use crate::message::{Line, Message};
+use crate::message::{Line, Message, Told};
 pub(crate) use programs::Programs;
 
 /// Words no longer than this have not been cut on their way, as syslog may do from 1024 bytes on (RFC 3164, 4.1). Of a cut
@@ -63,11 +62,16 @@ fn role(name: &[u8]) -> Role {
 }
 
 /// Reads the words of a process of Dovecot.
-pub(crate) fn read<'a>(process: &Process<'a>, line: Line<'a>, programs: &mut Programs) -> Outcome<'a> {
+pub(crate) fn read<'a>(
+    process: &Process<'a>,
+    line: Line<'a>,
+    programs: &mut Programs,
+    slot: &mut Option<Event<'a>>,
+) -> Told {
     match process.role {
-        Role::Login(service) => login::read(line, process.words, service, programs),
-        Role::Auth => auth::read(line, process.words),
-        Role::Other => Outcome::Nothing,
+        Role::Login(service) => login::read(line, process.words, service, programs, slot),
+        Role::Auth => auth::read(line, process.words, slot),
+        Role::Other => Told::Nothing,
     }
 }
 

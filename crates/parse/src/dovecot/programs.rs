@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use fairban_types::Event;
 
 use super::login::Fields;
-use crate::scan::{find, rfind};
+use crate::scan::{Needle, find, needle, rfind};
 
 /// Programs remembered at once, per source.
 const SLOTS: usize = 1024;
@@ -52,7 +52,7 @@ impl Programs {
 
     /// Reads what follows `ID sent: `.
     pub(super) fn note(&mut self, words: &[u8]) {
-        let Some(at) = rfind(words, b": user=<") else { return };
+        let Some(at) = rfind(words, needle!(b": user=<")) else { return };
         let Some(fields) = Fields::read(&words[at + 2..]) else { return };
         let Some(session) = fields.session.filter(|session| session.len() <= SESSION_LEN_MAX) else { return };
         let Some(program) = name(&words[..at]) else { return };
@@ -91,10 +91,17 @@ fn name(pairs: &[u8]) -> Option<Box<str>> {
 fn value<'a>(pairs: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     let rest = match pairs.strip_prefix(key) {
         Some(rest) => rest,
-        None => &pairs[find(pairs, key)? + key.len()..],
+        None => &pairs[find(pairs, Needle::new(key))? + key.len()..],
     };
-    let end = [&b", version="[..], b", os=", b", os-version=", b", vendor=", b", support-url=", b", date="];
-    let end = end.into_iter().filter_map(|next| find(rest, next)).min();
+    const KEYS: [Needle<'_>; 6] = [
+        needle!(b", version="),
+        needle!(b", os="),
+        needle!(b", os-version="),
+        needle!(b", vendor="),
+        needle!(b", support-url="),
+        needle!(b", date="),
+    ];
+    let end = KEYS.into_iter().filter_map(|next| find(rest, next)).min();
     Some(&rest[..end.unwrap_or(rest.len())])
 }
 

@@ -2,7 +2,7 @@
 
 use fairban_types::EventKind;
 
-use crate::scan::{find, leading_number, mentions, mentions_any, rfind};
+use crate::scan::{Needle, find, leading_number, mentions, mentions_any, needle, rfind};
 
 /// More attempts in one session than this are not believed.
 const ATTEMPTS_MAX: u32 = 10_000;
@@ -27,7 +27,7 @@ fn plaintext(told: &[u8]) -> Option<EventKind> {
 
 /// 2.2: `proxy(alice): started proxying to 192.0.2.9:143`.
 fn proxied(told: &[u8]) -> Option<EventKind> {
-    let at = rfind(told, b"): ")?;
+    let at = rfind(told, needle!(b"): "))?;
     told[at + 3..].starts_with(b"started proxying to ").then_some(EventKind::LoginSucceeded)
 }
 
@@ -43,7 +43,7 @@ fn ended(told: &[u8]) -> Option<(EventKind, u32)> {
         b"Auth",
     ];
     BEGINNINGS.iter().any(|beginning| told.starts_with(beginning)).then_some(())?;
-    if let Some(at) = find(told, b"auth failed, ").or_else(|| find(told, b"auth failed (")) {
+    if let Some(at) = find(told, needle!(b"auth failed, ")).or_else(|| find(told, needle!(b"auth failed ("))) {
         let (digits, attempts) = leading_number(&told[at + 13..]);
         let attempts = if digits == 0 { 1 } else { attempts.clamp(1, ATTEMPTS_MAX) };
         return Some((EventKind::LoginFailed, attempts));
@@ -52,35 +52,35 @@ fn ended(told: &[u8]) -> Option<(EventKind, u32)> {
 }
 
 fn ended_otherwise(told: &[u8]) -> Option<EventKind> {
-    const WORDINGS: [(&[u8], Option<EventKind>); 26] = [
-        (b"tried to use disallowed plaintext auth", Some(EventKind::PlaintextRefused)),
-        (b"tried to use disallowed cleartext auth", Some(EventKind::PlaintextRefused)),
-        (b"tried to use unsupported auth mechanism", Some(EventKind::SyntaxError)),
-        (b"sent invalid base64", Some(EventKind::SyntaxError)),
-        (b"credentials contain control characters", Some(EventKind::SyntaxError)),
-        (b"Too many invalid commands", Some(EventKind::SyntaxError)),
-        (b"Too many bad commands", Some(EventKind::SyntaxError)),
-        (b"Too many invalid", Some(EventKind::SyntaxError)),
-        (b"authorization failed", Some(EventKind::LoginRefused)),
-        (b"user disabled", Some(EventKind::LoginRefused)),
-        (b"password expired", Some(EventKind::LoginRefused)),
-        (b"login disabled", Some(EventKind::LoginRefused)),
-        (b"anonymous logins disabled", Some(EventKind::LoginRefused)),
-        (b"proxy dest auth failed", Some(EventKind::LoginFailed)),
-        (b"proxy dest authentication failure", Some(EventKind::LoginFailed)),
-        (b"temporary", None),
-        (b"internal failure", None),
-        (b"auth process communication failure", None),
-        (b"shutting down", None),
-        (b"Shutting down", None),
-        (b"process_limit", None),
-        (b"proxy dest", None),
-        (b"connection limit reached", Some(EventKind::RateExceeded)),
-        (b"Connection queue full", None),
-        (b"Auth process", None),
-        (b"TLS initialization failed", None),
+    const WORDINGS: [(Needle<'_>, Option<EventKind>); 26] = [
+        (needle!(b"tried to use disallowed plaintext auth"), Some(EventKind::PlaintextRefused)),
+        (needle!(b"tried to use disallowed cleartext auth"), Some(EventKind::PlaintextRefused)),
+        (needle!(b"tried to use unsupported auth mechanism"), Some(EventKind::SyntaxError)),
+        (needle!(b"sent invalid base64"), Some(EventKind::SyntaxError)),
+        (needle!(b"credentials contain control characters"), Some(EventKind::SyntaxError)),
+        (needle!(b"Too many invalid commands"), Some(EventKind::SyntaxError)),
+        (needle!(b"Too many bad commands"), Some(EventKind::SyntaxError)),
+        (needle!(b"Too many invalid"), Some(EventKind::SyntaxError)),
+        (needle!(b"authorization failed"), Some(EventKind::LoginRefused)),
+        (needle!(b"user disabled"), Some(EventKind::LoginRefused)),
+        (needle!(b"password expired"), Some(EventKind::LoginRefused)),
+        (needle!(b"login disabled"), Some(EventKind::LoginRefused)),
+        (needle!(b"anonymous logins disabled"), Some(EventKind::LoginRefused)),
+        (needle!(b"proxy dest auth failed"), Some(EventKind::LoginFailed)),
+        (needle!(b"proxy dest authentication failure"), Some(EventKind::LoginFailed)),
+        (needle!(b"temporary"), None),
+        (needle!(b"internal failure"), None),
+        (needle!(b"auth process communication failure"), None),
+        (needle!(b"shutting down"), None),
+        (needle!(b"Shutting down"), None),
+        (needle!(b"process_limit"), None),
+        (needle!(b"proxy dest"), None),
+        (needle!(b"connection limit reached"), Some(EventKind::RateExceeded)),
+        (needle!(b"Connection queue full"), None),
+        (needle!(b"Auth process"), None),
+        (needle!(b"TLS initialization failed"), None),
     ];
-    match WORDINGS.iter().find(|(wording, _)| find(told, wording).is_some()) {
+    match WORDINGS.iter().find(|(wording, _)| find(told, *wording).is_some()) {
         Some((_, kind)) => *kind,
         None => Some(EventKind::ConnectionAborted),
     }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::Defect;
-use crate::scan::{bracketed_address, find, find_each};
+use crate::scan::{bracketed_address, find, find_each, needle};
 
 /// A client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(super) fn read(text: &[u8]) -> Result<Host<'_>, Defect> {
 /// Reads the client behind the first `H=`, where a client's text may stand before it.
 pub(super) fn find_flagged(text: &[u8]) -> Result<Host<'_>, Defect> {
     let mut found: Option<Host<'_>> = None;
-    for at in find_each(text, b" H=") {
+    for at in find_each(text, needle!(b" H=")) {
         let Some(host) = at_start(&text[at + 3..]) else { continue };
         match found {
             Some(before) if before.client != host.client => return Err(Defect::Client),
@@ -53,7 +53,7 @@ fn at_start(text: &[u8]) -> Option<Host<'_>> {
     }
     let mut helo = None;
     if let Some(inner) = rest.strip_prefix(b"(") {
-        let end = find(&inner[..inner.len().min(HELO_LEN_MAX)], b") [")?;
+        let end = find(&inner[..inner.len().min(HELO_LEN_MAX)], needle!(b") ["))?;
         helo = Some(&inner[..end]);
         rest = &inner[end + 2..];
     }
@@ -70,7 +70,8 @@ fn at_start(text: &[u8]) -> Option<Host<'_>> {
 
 /// Whether no `) [address]` of another address follows.
 fn agrees(text: &[u8], client: IpAddr) -> bool {
-    find_each(text, b") [").all(|at| bracketed_address(&text[at + 2..]).is_none_or(|(other, _)| other == client))
+    find_each(text, needle!(b") ["))
+        .all(|at| bracketed_address(&text[at + 2..]).is_none_or(|(other, _)| other == client))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use fairban_types::{Event, EventKind, Service, Time};
 use super::host::{self, Host};
 use super::reject;
 use crate::message::field;
-use crate::scan::{find, mentions, mentions_any, quoted_len, split_once};
+use crate::scan::{find, mentions, mentions_any, needle, quoted_len, split_once};
 use crate::{Defect, Outcome};
 
 /// Reads the words of a line.
@@ -66,7 +66,7 @@ fn arrived(time: Time, text: &[u8]) -> Outcome<'_> {
         Err(defect) => return Outcome::Defect(defect),
     };
     // The client's text begins with the message id; what authenticated stands before it.
-    let head = &host.rest[..find(host.rest, b" S=").unwrap_or(host.rest.len())];
+    let head = &host.rest[..find(host.rest, needle!(b" S=")).unwrap_or(host.rest.len())];
     let mut event = Event::new(EventKind::RecipientAccepted, time, host.client, service(host.rest));
     if let Some((method, account)) = authenticated(head) {
         event.kind = EventKind::LoginSucceeded;
@@ -81,7 +81,7 @@ fn arrived(time: Time, text: &[u8]) -> Outcome<'_> {
 
 /// ` A=login:alice` or ` A=login:alice:sender`.
 pub(super) fn authenticated(head: &[u8]) -> Option<(&[u8], &[u8])> {
-    let rest = &head[find(head, b" A=")? + 3..];
+    let rest = &head[find(head, needle!(b" A="))? + 3..];
     let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
     let colon = memchr::memchr(b':', &rest[..end])?;
     let account = &rest[colon + 1..end];
@@ -93,7 +93,7 @@ pub(super) fn authenticated(head: &[u8]) -> Option<(&[u8], &[u8])> {
 fn authenticator(time: Time, text: &[u8]) -> Option<Outcome<'_>> {
     const NAME_LEN_MAX: usize = 96;
     const WORDS: &[u8] = b" authenticator failed for ";
-    let at = find(&text[..text.len().min(NAME_LEN_MAX)], WORDS)?;
+    let at = find(&text[..text.len().min(NAME_LEN_MAX)], needle!(WORDS))?;
     let name = &text[..at];
     // The authenticator's name is one word of the configuration.
     name.iter().all(|byte| byte.is_ascii_graphic()).then_some(())?;
@@ -101,7 +101,7 @@ fn authenticator(time: Time, text: &[u8]) -> Option<Outcome<'_>> {
         Ok(host) => host,
         Err(defect) => return Some(Outcome::Defect(defect)),
     };
-    let (_, told) = split_once(host.rest, b": ")?;
+    let (_, told) = split_once(host.rest, needle!(b": "))?;
     let kind = if told.starts_with(b"535 ") {
         EventKind::LoginFailed
     } else if told.starts_with(b"501 ") || told.starts_with(b"503 ") {
@@ -109,7 +109,7 @@ fn authenticator(time: Time, text: &[u8]) -> Option<Outcome<'_>> {
     } else {
         return Some(Outcome::Nothing);
     };
-    let (reason, account) = match split_once(told, b" (set_id=") {
+    let (reason, account) = match split_once(told, needle!(b" (set_id=")) {
         Some((reason, account)) => (reason, Some(account.strip_suffix(b")").unwrap_or(account))),
         None => (told, None),
     };
@@ -156,7 +156,7 @@ fn wording(text: &[u8]) -> Option<(EventKind, Place<'_>)> {
         return Some((*kind, Place::Start(rest))).filter(|_| is_news(beginning, rest));
     }
     if let Some(rest) = text.strip_prefix(b"Connection from ") {
-        let refused = find(&rest[..rest.len().min(300)], b" refused").is_some();
+        let refused = find(&rest[..rest.len().min(300)], needle!(b" refused")).is_some();
         return refused.then_some((EventKind::RateExceeded, Place::Start(rest)));
     }
     flagged(text)

@@ -5,7 +5,7 @@ use fairban_types::{Event, EventKind, Time};
 use super::{host, lines};
 use crate::Outcome;
 use crate::message::field;
-use crate::scan::{find, mentions_any, path, split_once};
+use crate::scan::{find, mentions_any, needle, path, split_once};
 
 /// Reads a line that begins with its client.
 pub(super) fn read(time: Time, text: &[u8]) -> Outcome<'_> {
@@ -16,11 +16,11 @@ pub(super) fn read(time: Time, text: &[u8]) -> Outcome<'_> {
     };
     let mut event = Event::new(told.kind, time, host.client, lines::service(host.rest));
     let mut behind = host.rest;
-    if let Some((sender, rest)) = split_once(host.rest, b" F=<").and_then(|(_, rest)| path(rest)) {
+    if let Some((sender, rest)) = split_once(host.rest, needle!(b" F=<")).and_then(|(_, rest)| path(rest)) {
         event.return_path = Some(field(sender));
         behind = rest;
     }
-    let behind = &behind[..find(behind, b"rejected ").unwrap_or(0)];
+    let behind = &behind[..find(behind, needle!(b"rejected ")).unwrap_or(0)];
     if let Some((method, account)) = lines::authenticated(behind) {
         event.method = Some(field(method));
         event.account = Some(field(account));
@@ -38,20 +38,20 @@ struct Told<'a> {
 }
 
 fn told(text: &[u8]) -> Option<Told<'_>> {
-    if find(text, b" incomplete transaction (").is_some() {
+    if find(text, needle!(b" incomplete transaction (")).is_some() {
         return Some(Told { kind: EventKind::ConnectionAborted, recipient: None, reason: b"incomplete transaction" });
     }
-    if let Some((_, rest)) = split_once(text, b" sender verify fail for <") {
+    if let Some((_, rest)) = split_once(text, needle!(b" sender verify fail for <")) {
         let (_, rest) = path(rest)?;
         let reason = rest.strip_prefix(b": ").unwrap_or(rest);
         return Some(Told { kind: EventKind::SenderRejected, recipient: None, reason });
     }
     // The client's path may hold the words too, so they are looked for behind it.
-    let from = match find(text, b" F=<") {
+    let from = match find(text, needle!(b" F=<")) {
         Some(at) => text.len() - path(&text[at + 4..])?.1.len(),
         None => 0,
     };
-    let (_, rest) = split_once(&text[from..], b"rejected ")?;
+    let (_, rest) = split_once(&text[from..], needle!(b"rejected "))?;
     Some(refusal(rest))
 }
 
@@ -60,12 +60,12 @@ fn refusal(rest: &[u8]) -> Told<'_> {
     if let Some(inner) = rest.strip_prefix(b"RCPT ") {
         let (recipient, reason) = match inner.strip_prefix(b"<").and_then(path) {
             Some((recipient, rest)) => (recipient, rest),
-            None => split_once(inner, b": ").unwrap_or((inner, b"")),
+            None => split_once(inner, needle!(b": ")).unwrap_or((inner, b"")),
         };
         let reason = reason.strip_prefix(b": ").unwrap_or(reason);
         return Told { kind: recipient_kind(reason), recipient: Some(recipient), reason };
     }
-    let reason = split_once(rest, b": ").map_or(rest, |(_, reason)| reason);
+    let reason = split_once(rest, needle!(b": ")).map_or(rest, |(_, reason)| reason);
     let otherwise = match () {
         () if rest.starts_with(b"MAIL") => EventKind::SenderRejected,
         () if rest.starts_with(b"EHLO") || rest.starts_with(b"HELO") => EventKind::HeloRejected,

@@ -9,41 +9,41 @@ use std::net::IpAddr;
 use fairban_types::{Event, EventKind, Service};
 
 use super::{after_queue_id, peer, reject};
-use crate::message::Line;
-use crate::scan::{find, find_each, mentions, mentions_any};
-use crate::{Defect, Outcome};
+use crate::Defect;
+use crate::message::{Line, Told};
+use crate::scan::{find, find_each, mentions, mentions_any, needle};
 
 /// Postfix writes this many bytes of the offending text at most.
 const CONTENT_LEN_MAX: usize = 200;
 
 /// Reads the words of cleanup.
-pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
-    let Some(words) = after_queue_id(text) else { return Outcome::Nothing };
+pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], slot: &mut Option<Event<'a>>) -> Told {
+    let Some(words) = after_queue_id(text) else { return Told::Nothing };
     if let Some(rest) = words.strip_prefix(b"milter-reject: ") {
-        return reject::read(line, rest, Service::Smtp, reject::By::Milter);
+        return reject::read(line, rest, Service::Smtp, reject::By::Milter, slot);
     }
     let Some(rest) = words
         .strip_prefix(b"reject: ")
         .or_else(|| words.strip_prefix(b"milter-header-reject: "))
         .or_else(|| words.strip_prefix(b"milter-body-reject: "))
     else {
-        return Outcome::Nothing;
+        return Told::Nothing;
     };
     let Some(class) = ["header ", "body ", "mime-header ", "nested-header ", "content "]
         .into_iter()
         .find(|class| rest.starts_with(class.as_bytes()))
     else {
-        return Outcome::Nothing;
+        return Told::Nothing;
     };
     match locate(&rest[class.len()..]) {
         Ok(Some((client, content, envelope))) => {
-            let mut event = Event::new(kind(content), line.time, client, Service::Smtp);
-            reject::read_envelope(line, &mut event, envelope);
+            let event = line.begin(slot, kind(content), client, Service::Smtp);
+            reject::read_envelope(line, event, envelope);
             event.reason = Some(line.field(content));
-            Outcome::Event(event)
+            Told::Event
         }
-        Ok(None) => Outcome::Nothing,
-        Err(defect) => Outcome::Defect(defect),
+        Ok(None) => Told::Nothing,
+        Err(defect) => Told::Defect(defect),
     }
 }
 
@@ -55,7 +55,7 @@ fn locate(text: &[u8]) -> Result<Option<Located<'_>>, Defect> {
     let mut found: Option<Option<Located<'_>>> = None;
     // One text in UTF-8 may be cut inside of a character, which is then shown as up to four bytes more.
     let window = &text[..text.len().min(CONTENT_LEN_MAX + FROM.len() + 4)];
-    for at in find_each(window, FROM) {
+    for at in find_each(window, needle!(FROM)) {
         let rest = &text[at + FROM.len()..];
         let Some(candidate) = origin(rest) else { continue };
         let located = candidate.map(|(client, envelope)| (client, &text[..at], envelope));
@@ -91,5 +91,5 @@ fn kind(content: &[u8]) -> EventKind {
     if names_file && mentions_any(content, &[b"content-type:", b"content-disposition:"]) {
         return EventKind::AttachmentBlocked;
     }
-    if find(content, b"X-Spam").is_some() { EventKind::Spam } else { EventKind::ContentRejected }
+    if find(content, needle!(b"X-Spam")).is_some() { EventKind::Spam } else { EventKind::ContentRejected }
 }

@@ -12,10 +12,10 @@ mod reason;
 mod reject;
 mod smtpd;
 
-use fairban_types::{EventKind, Service};
+use fairban_types::{Event, EventKind, Service};
 
-use crate::Outcome;
-use crate::message::Line;
+use crate::message::{Line, Told};
+use crate::scan::{Needle, find};
 
 pub(crate) use queued::Queued;
 
@@ -63,26 +63,32 @@ fn service(name: &[u8]) -> Service {
         return Service::Smtp;
     }
     let words: [&[u8]; 4] = [b"submission", b"smtps", b"587", b"465"];
-    if words.iter().any(|word| crate::scan::find(name, word).is_some()) { Service::Submission } else { Service::Smtp }
+    if words.iter().any(|word| find(name, Needle::new(word)).is_some()) { Service::Submission } else { Service::Smtp }
 }
 
 /// Reads a message of Postfix.
 #[inline(always)]
-pub(crate) fn read<'a>(daemon: Daemon, line: Line<'a>, text: &'a [u8], queued: &mut Queued) -> Outcome<'a> {
+pub(crate) fn read<'a>(
+    daemon: Daemon,
+    line: Line<'a>,
+    text: &'a [u8],
+    queued: &mut Queued,
+    slot: &mut Option<Event<'a>>,
+) -> Told {
     match daemon {
         Daemon::Smtpd(service) => {
-            let outcome = smtpd::read(line, text, service);
-            if let Outcome::Event(event) = &outcome
+            let told = smtpd::read(line, text, service, slot);
+            if let Some(event) = slot
                 && event.kind == EventKind::LoginSucceeded
             {
                 queued.note(text, event);
             }
-            outcome
+            told
         }
-        Daemon::Queue => queued.read(line, text),
-        Daemon::Postscreen => postscreen::read(line, text),
-        Daemon::Cleanup => cleanup::read(line, text),
-        Daemon::Other => Outcome::Nothing,
+        Daemon::Queue => queued.read(line, text, slot),
+        Daemon::Postscreen => postscreen::read(line, text, slot),
+        Daemon::Cleanup => cleanup::read(line, text, slot),
+        Daemon::Other => Told::Nothing,
     }
 }
 

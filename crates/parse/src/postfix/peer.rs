@@ -8,6 +8,9 @@ use crate::scan::bracketed_address;
 /// The longest `name` of `name[address]`: RFC 1035, 2.3.4.
 const NAME_LEN_MAX: usize = 255;
 
+/// A client without a name.
+const UNKNOWN: &[u8] = b"unknown[";
+
 /// The bytes that no host name holds.
 const ENDS_NAME: [bool; 256] = {
     let mut bytes = [false; 256];
@@ -19,12 +22,16 @@ const ENDS_NAME: [bool; 256] = {
 
 /// Reads `name[address]` or `[address]`, each with an optional `:port`, and what follows.
 pub(super) fn read(text: &[u8]) -> Result<(IpAddr, &[u8]), Defect> {
-    let open = text
-        .iter()
-        .take(NAME_LEN_MAX + 1)
-        .position(|byte| ENDS_NAME[usize::from(*byte)])
-        .filter(|at| text[*at] == b'[')
-        .ok_or(Defect::Client)?;
+    let open = match text.starts_with(UNKNOWN) {
+        // Most clients that are of interest.
+        true => UNKNOWN.len() - 1,
+        false => text
+            .iter()
+            .take(NAME_LEN_MAX + 1)
+            .position(|byte| ENDS_NAME[usize::from(*byte)])
+            .filter(|at| text[*at] == b'[')
+            .ok_or(Defect::Client)?,
+    };
     let (address, rest) = bracketed_address(&text[open..]).ok_or(Defect::Client)?;
     Ok((address, after_port(rest)))
 }

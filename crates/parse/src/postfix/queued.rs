@@ -5,13 +5,12 @@
 //! qmgr:  417AC98C152: from=<alice@example.test>, size=439, nrcpt=2 (queue active)
 //! ```
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use fairban_types::{Event, EventKind, Service};
 
-use crate::Outcome;
-use crate::message::Line;
-use crate::scan::rfind;
+use crate::message::{Line, Told};
+use crate::scan::{needle, rfind};
 
 /// Messages remembered at once, per source, until they are queued: some moments.
 const SLOTS: usize = 4096;
@@ -32,8 +31,8 @@ pub(crate) struct Queued {
     slots: Vec<Option<Submission>>,
     /// Whether the source's messages are remembered elsewhere: then nothing is remembered here.
     is_elsewhere: bool,
-    /// Whether a message was to be known that is remembered elsewhere.
-    was_asked: bool,
+    /// The queue ID of a message that was taken up and is remembered elsewhere.
+    asked: Option<u128>,
     /// The queue ID of a message that is to be remembered elsewhere.
     noted: Option<u128>,
 }
@@ -44,10 +43,10 @@ impl Queued {
         Queued { is_elsewhere: true, ..Queued::default() }
     }
 
-    /// Whether a line had to do with messages that are remembered elsewhere, since this was last asked.
+    /// The queue ID of a message whose event is to be [completed](Queued::complete) elsewhere.
     #[inline(always)]
-    pub(crate) fn take_asked(&mut self) -> bool {
-        std::mem::take(&mut self.was_asked)
+    pub(crate) fn take_asked(&mut self) -> Option<u128> {
+        self.asked.take()
     }
 
     /// The queue ID of a message that is to be remembered elsewhere, by [`remember`](Queued::remember).
@@ -77,33 +76,49 @@ impl Queued {
 
     /// Reads what the queue manager says. A message is told when it is first taken up, and not when it is tried again.
     #[inline]
-    pub(super) fn read<'a>(&mut self, line: Line<'a>, text: &'a [u8]) -> Outcome<'a> {
-        if self.is_elsewhere {
-            self.was_asked |= words(text).is_some_and(|words| words.starts_with(FROM));
+    pub(super) fn read<'a>(&mut self, line: Line<'a>, text: &'a [u8], slot: &mut Option<Event<'a>>) -> Told {
+        if self.slots.is_empty() && !self.is_elsewhere {
+            return Told::Nothing;
         }
-        if self.slots.is_empty() {
-            return Outcome::Nothing;
-        }
-        self.taken_up(line, text).map_or(Outcome::Nothing, Outcome::Event)
+        self.taken_up(line, text, slot).unwrap_or(Told::Nothing)
     }
 
-    fn taken_up<'a>(&mut self, line: Line<'a>, text: &'a [u8]) -> Option<Event<'a>> {
-        let id = id(text)?;
-        let slot = self.slots.get_mut(place(id))?;
-        if slot.as_ref()?.id != id {
-            return None;
-        }
+    fn taken_up<'a>(&mut self, line: Line<'a>, text: &'a [u8], slot: &mut Option<Event<'a>>) -> Option<Told> {
         let words = words(text)?;
         let from = words.strip_prefix(FROM)?;
+        let id = id(text)?;
+        if !self.is_elsewhere && !self.knows(id) {
+            return None;
+        }
         // The number stands behind everything that a client chose.
-        let number = &from[rfind(from, b", nrcpt=")? + 8..];
+        let number = &from[rfind(from, needle!(b", nrcpt="))? + 8..];
         let (_, count) = crate::scan::leading_number(number);
-        let Submission { client, service, account, .. } = slot.take()?;
-        let mut event = Event::new(EventKind::MessageSent, line.time, client, service).account(String::from(account));
+        let event = line.begin(slot, EventKind::MessageSent, Ipv4Addr::UNSPECIFIED.into(), Service::Unknown);
         event.count = count.max(1);
         event.session = Some(line.field(&text[..text.len() - words.len()]));
-        event.return_path = rfind(from, b">, size=").map(|end| line.field(&from[..end]));
-        Some(event)
+        event.return_path = rfind(from, needle!(b">, size=")).map(|end| line.field(&from[..end]));
+        if self.is_elsewhere {
+            self.asked = Some(id);
+        } else {
+            self.complete(id, event);
+        }
+        Some(Told::Event)
+    }
+
+    fn knows(&self, id: u128) -> bool {
+        self.slots.get(place(id)).is_some_and(|submission| submission.as_ref().is_some_and(|known| known.id == id))
+    }
+
+    /// Adds to a message's event who submitted it, once. `false`: nobody did that is known, and there is no event.
+    pub(crate) fn complete(&mut self, id: u128, event: &mut Event<'_>) -> bool {
+        if !self.knows(id) {
+            return false;
+        }
+        let Some(Submission { client, service, account, .. }) = self.slots[place(id)].take() else { return false };
+        event.client = client;
+        event.service = service;
+        event.account = Some(String::from(account).into());
+        true
     }
 }
 

@@ -3,7 +3,7 @@
 use fairban_types::EventKind;
 
 use super::reject::By;
-use crate::scan::{find, mentions, mentions_any, path};
+use crate::scan::{Needle, find, mentions, mentions_any, needle, path};
 
 /// How many bytes of a reply its code, its status and the address that it names first take: `550 5.1.1 <…>`.
 pub(super) fn subject_end(reply: &[u8]) -> usize {
@@ -58,24 +58,24 @@ fn kind_by_wording(status: &[u8], words: &[u8]) -> Option<Option<EventKind>> {
     if let Some(why) = words.strip_prefix(b"Helo command rejected: ") {
         return Some(Some(policy(why).unwrap_or(EventKind::HeloRejected)));
     }
-    if let Some(at) = find(&words[..words.len().min(48)], b"Client host rejected: ") {
+    if let Some(at) = find(&words[..words.len().min(48)], needle!(b"Client host rejected: ")) {
         return Some(Some(policy(&words[at + 22..]).unwrap_or(EventKind::ClientRejected)));
     }
-    if words.starts_with(b"Service unavailable; ") || find(words, b" blocked using ").is_some() {
+    if words.starts_with(b"Service unavailable; ") || find(words, needle!(b" blocked using ")).is_some() {
         return Some(Some(EventKind::DnsblListed));
     }
     if words.starts_with(b"Message size exceeds") || status.starts_with(b"552 5.3.4") {
         return Some(Some(EventKind::MessageTooBig));
     }
-    const SERVERS_TROUBLE: [&[u8]; 6] = [
-        b"Server configuration ",
-        b"Temporary lookup failure",
-        b"Insufficient system storage",
-        b"Server local data error",
-        b"Queue file write error",
-        b"Internal error",
+    const SERVERS_TROUBLE: [Needle<'_>; 6] = [
+        needle!(b"Server configuration "),
+        needle!(b"Temporary lookup failure"),
+        needle!(b"Insufficient system storage"),
+        needle!(b"Server local data error"),
+        needle!(b"Queue file write error"),
+        needle!(b"Internal error"),
     ];
-    SERVERS_TROUBLE.iter().any(|trouble| find(words, trouble).is_some()).then_some(None)
+    SERVERS_TROUBLE.iter().any(|trouble| find(words, *trouble).is_some()).then_some(None)
 }
 
 fn recipient(status: &[u8], why: &[u8]) -> EventKind {

@@ -3,9 +3,8 @@
 use fairban_types::{Event, Service};
 
 use super::{peer, reason};
-use crate::Outcome;
-use crate::message::Line;
-use crate::scan::{find, path};
+use crate::message::{Line, Told};
+use crate::scan::{find, needle, path};
 
 /// Who refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,27 +21,27 @@ pub(super) enum By {
 const STATE_LEN_MAX: usize = 32;
 
 /// Reads what stands behind `reject: `.
-pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], service: Service, by: By) -> Outcome<'a> {
-    let Some(at) = find(&text[..text.len().min(STATE_LEN_MAX)], b" from ") else { return Outcome::Nothing };
+pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], service: Service, by: By, slot: &mut Option<Event<'a>>) -> Told {
+    let Some(at) = find(&text[..text.len().min(STATE_LEN_MAX)], needle!(b" from ")) else { return Told::Nothing };
     let (state, rest) = (&text[..at], &text[at + 6..]);
     let (client, rest) = match peer::read(rest) {
         Ok(read) => read,
-        Err(defect) => return Outcome::Defect(defect),
+        Err(defect) => return Told::Defect(defect),
     };
-    let Some(reply) = rest.strip_prefix(b": ") else { return Outcome::Nothing };
+    let Some(reply) = rest.strip_prefix(b": ") else { return Told::Nothing };
     let (reply, envelope) = parts(reply);
-    let Some(kind) = reason::kind(state, reply, by) else { return Outcome::Nothing };
-    let mut event = Event::new(kind, line.time, client, service);
-    read_envelope(line, &mut event, envelope);
+    let Some(kind) = reason::kind(state, reply, by) else { return Told::Nothing };
+    let event = line.begin(slot, kind, client, service);
+    read_envelope(line, event, envelope);
     event.reason = Some(line.field(reply));
-    Outcome::Event(event)
+    Told::Event
 }
 
 /// The server's reply, and the envelope behind `; `. An address that the reply names first may hold anything.
 fn parts(text: &[u8]) -> (&[u8], &[u8]) {
     let named = reason::subject_end(text);
     let mut from = named;
-    while let Some(at) = find(&text[from..], b"; ") {
+    while let Some(at) = find(&text[from..], needle!(b"; ")) {
         let envelope = &text[from + at + 2..];
         if [&b"from=<"[..], b"to=<", b"proto="].iter().any(|name| envelope.starts_with(name)) {
             return (&text[..from + at], envelope);
@@ -67,7 +66,9 @@ pub(super) fn read_envelope<'a>(line: Line<'a>, event: &mut Event<'a>, mut text:
         text = memchr::memchr(b' ', rest).map_or(b"", |at| &rest[at + 1..]);
     }
     if let Some(rest) = text.strip_prefix(b"helo=<") {
-        let end = find(rest, b"> sasl_").or_else(|| find(rest, b">: ")).or_else(|| memchr::memrchr(b'>', rest));
+        let end = find(rest, needle!(b"> sasl_"))
+            .or_else(|| find(rest, needle!(b">: ")))
+            .or_else(|| memchr::memrchr(b'>', rest));
         let end = end.unwrap_or(rest.len());
         event.helo = Some(line.field(&rest[..end]));
         text = next(rest.get(end + 1..).unwrap_or_default());
@@ -78,7 +79,7 @@ pub(super) fn read_envelope<'a>(line: Line<'a>, event: &mut Event<'a>, mut text:
         text = next(&rest[end..]);
     }
     if let Some(rest) = text.strip_prefix(b"sasl_username=") {
-        let end = find(rest, b" sasl_sender=").unwrap_or(rest.len());
+        let end = find(rest, needle!(b" sasl_sender=")).unwrap_or(rest.len());
         event.account = Some(line.field(&rest[..end]));
     }
 }

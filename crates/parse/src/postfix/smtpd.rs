@@ -5,68 +5,70 @@ use std::net::IpAddr;
 use fairban_types::{Event, EventKind, Service};
 
 use super::{after_queue_id, peer, reject};
-use crate::message::Line;
-use crate::scan::{find, leading_number, mentions, mentions_any, split_once};
-use crate::{Defect, Outcome};
+use crate::Defect;
+use crate::message::{Line, Told};
+use crate::scan::{find, leading_number, mentions, mentions_any, needle, split_once};
 
 /// Reads the words of smtpd.
-pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
+pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], service: Service, slot: &mut Option<Event<'a>>) -> Told {
     match text.first() {
         // By far the most lines: connect, disconnect.
         Some(b'c' | b'd') if text.starts_with(b"connect from ") || text.starts_with(b"disconnect from ") => {
-            Outcome::Nothing
+            Told::Nothing
         }
-        Some(b'w') if text.starts_with(b"warning: ") => warning(line, &text[9..], service),
+        Some(b'w') if text.starts_with(b"warning: ") => warning(line, &text[9..], service, slot),
         _ => match after_queue_id(text) {
-            Some(words) => transaction(line, words, service),
-            None => session(line, text, service),
+            Some(words) => transaction(line, words, service, slot),
+            None => session(line, text, service, slot),
         },
     }
 }
 
 /// What stands behind a queue id.
-fn transaction<'a>(line: Line<'a>, words: &'a [u8], service: Service) -> Outcome<'a> {
+fn transaction<'a>(line: Line<'a>, words: &'a [u8], service: Service, slot: &mut Option<Event<'a>>) -> Told {
     if let Some(rest) = words.strip_prefix(b"client=") {
-        return accepted(line, rest, service);
+        return accepted(line, rest, service, slot);
     }
     if let Some(rest) = words.strip_prefix(b"reject: ") {
-        return reject::read(line, rest, service, reject::By::Smtpd);
+        return reject::read(line, rest, service, reject::By::Smtpd, slot);
     }
     if let Some(rest) = words.strip_prefix(b"milter-reject: ") {
-        return reject::read(line, rest, service, reject::By::Milter);
+        return reject::read(line, rest, service, reject::By::Milter, slot);
     }
     if let Some(rest) = words.strip_prefix(b"abort: TLS from ") {
-        return simple(EventKind::ConnectionAborted, line, rest, service);
+        return simple(EventKind::ConnectionAborted, line, rest, service, slot);
     }
-    session(line, words, service)
+    session(line, words, service, slot)
 }
 
 /// `name[address], sasl_method=LOGIN, sasl_username=alice` at the beginning of a message.
-fn accepted<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
+fn accepted<'a>(line: Line<'a>, text: &'a [u8], service: Service, slot: &mut Option<Event<'a>>) -> Told {
     let (client, rest) = match peer::read(text) {
         Ok(read) => read,
         // Mail from a local program or through a proxy that did not tell its client.
-        Err(_) => return Outcome::Nothing,
+        Err(_) => return Told::Nothing,
     };
     let Some((method, account)) = sasl(rest) else {
-        return Outcome::Event(Event::new(EventKind::RecipientAccepted, line.time, client, service));
+        return line.tell(slot, EventKind::RecipientAccepted, client, service);
     };
-    let mut event = Event::new(EventKind::LoginSucceeded, line.time, client, service);
+    let event = line.begin(slot, EventKind::LoginSucceeded, client, service);
     event.account = Some(line.field(account));
     event.method = Some(line.field(method));
-    Outcome::Event(event)
+    Told::Event
 }
 
 fn sasl(rest: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = rest.strip_prefix(b", sasl_method=")?;
-    let (method, account) = split_once(rest, b", sasl_username=")?;
+    let (method, account) = split_once(rest, needle!(b", sasl_username="))?;
     // What may follow is encoded and so cannot be part of a name by accident.
-    let end = find(account, b", sasl_sender=").or_else(|| find(account, b", orig_queue_id=")).unwrap_or(account.len());
+    let end = find(account, needle!(b", sasl_sender="))
+        .or_else(|| find(account, needle!(b", orig_queue_id=")))
+        .unwrap_or(account.len());
     Some((method, &account[..end]))
 }
 
 /// Lines that begin with what the client did: `lost connection after AUTH from name[address]`.
-fn session<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
+fn session<'a>(line: Line<'a>, text: &'a [u8], service: Service, slot: &mut Option<Event<'a>>) -> Told {
     const WORDINGS: [(&[u8], EventKind); 9] = [
         (b"lost connection after ", EventKind::ConnectionAborted),
         (b"timeout after ", EventKind::ConnectionAborted),
@@ -79,58 +81,67 @@ fn session<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> 
         (b"refused connect from ", EventKind::ClientRejected),
     ];
     let Some((wording, kind)) = WORDINGS.iter().find(|(wording, _)| text.starts_with(wording)) else {
-        return Outcome::Nothing;
+        return Told::Nothing;
     };
     let rest = &text[wording.len()..];
     if wording.ends_with(b" from ") {
-        return simple(*kind, line, rest, service);
+        return simple(*kind, line, rest, service, slot);
     }
     // Between stands the state: a command's name of Postfix's own, perhaps with a byte count.
     match state_and_client(rest) {
-        Some((state, client)) => match simple(*kind, line, client, service) {
-            Outcome::Event(event) => Outcome::Event(Event { reason: Some(line.field(state)), ..event }),
-            other => other,
-        },
-        None => Outcome::Nothing,
+        Some((state, client)) => {
+            let told = simple(*kind, line, client, service, slot);
+            if let Some(event) = slot {
+                event.reason = Some(line.field(state));
+            }
+            told
+        }
+        None => Told::Nothing,
     }
 }
 
 /// Splits `DATA (0 bytes) from client` at its first ` from `; what stands before it must look like Postfix's own.
 fn state_and_client(text: &[u8]) -> Option<(&[u8], &[u8])> {
     const STATE_LEN_MAX: usize = 48;
-    let at = find(&text[..text.len().min(STATE_LEN_MAX)], b" from ")?;
+    let at = find(&text[..text.len().min(STATE_LEN_MAX)], needle!(b" from "))?;
     Some((&text[..at], &text[at + 6..]))
 }
 
-fn simple<'a>(kind: EventKind, line: Line<'a>, client: &'a [u8], service: Service) -> Outcome<'a> {
+fn simple<'a>(
+    kind: EventKind,
+    line: Line<'a>,
+    client: &'a [u8],
+    service: Service,
+    slot: &mut Option<Event<'a>>,
+) -> Told {
     match peer::read(client) {
-        Ok((client, _)) => Outcome::Event(Event::new(kind, line.time, client, service)),
-        Err(defect) => Outcome::Defect(defect),
+        Ok((client, _)) => line.tell(slot, kind, client, service),
+        Err(defect) => Told::Defect(defect),
     }
 }
 
 /// What stands behind `warning: `.
-fn warning<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
+fn warning<'a>(line: Line<'a>, text: &'a [u8], service: Service, slot: &mut Option<Event<'a>>) -> Told {
     if let Ok((client, rest)) = peer::read(text)
         && let Some(rest) = rest.strip_prefix(b": SASL ")
     {
-        return sasl_failure(line, client, service, rest);
+        return sasl_failure(line, client, service, rest, slot);
     }
     if text.starts_with(b"unknown[unknown]: SASL ") {
-        return Outcome::Defect(Defect::Client);
+        return Told::Defect(Defect::Client);
     }
     if let Some(rest) = text.strip_prefix(b"non-SMTP command from ") {
-        return simple(EventKind::SyntaxError, line, rest, service);
+        return simple(EventKind::SyntaxError, line, rest, service, slot);
     }
     if let Some(rest) = text.strip_prefix(b"Illegal address syntax from ") {
-        return simple(EventKind::SyntaxError, line, rest, service);
+        return simple(EventKind::SyntaxError, line, rest, service, slot);
     }
     if let Some(client) = rate_limit(text) {
-        return simple(EventKind::RateExceeded, line, client, service);
+        return simple(EventKind::RateExceeded, line, client, service, slot);
     }
     match after_queue_id(text) {
-        Some(rest) => bdat(line, rest, service),
-        None => Outcome::Nothing,
+        Some(rest) => bdat(line, rest, service, slot),
+        None => Told::Nothing,
     }
 }
 
@@ -138,7 +149,7 @@ fn warning<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> 
 fn rate_limit(text: &[u8]) -> Option<&[u8]> {
     const WORDING_LEN_MAX: usize = 64;
     let head = &text[..text.len().min(WORDING_LEN_MAX)];
-    let at = find(head, b" limit exceeded: ")?;
+    let at = find(head, needle!(b" limit exceeded: "))?;
     // Only words of Postfix's own stand before.
     head[..at].iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b' ').then_some(())?;
     let rest = &text[at + 17..];
@@ -146,37 +157,43 @@ fn rate_limit(text: &[u8]) -> Option<&[u8]> {
     rest[digits..].strip_prefix(b" from ")
 }
 
-fn bdat<'a>(line: Line<'a>, text: &'a [u8], service: Service) -> Outcome<'a> {
+fn bdat<'a>(line: Line<'a>, text: &'a [u8], service: Service, slot: &mut Option<Event<'a>>) -> Told {
     if let Some(rest) = text.strip_prefix(b"malformed BDAT command syntax from ") {
-        return simple(EventKind::SyntaxError, line, rest, service);
+        return simple(EventKind::SyntaxError, line, rest, service, slot);
     }
     if let Some(rest) = text.strip_prefix(b"BDAT request from ") {
-        return simple(EventKind::MessageTooBig, line, rest, service);
+        return simple(EventKind::MessageTooBig, line, rest, service, slot);
     }
-    Outcome::Nothing
+    Told::Nothing
 }
 
 /// `LOGIN authentication failed: (reason unavailable), sasl_username=alice`.
-fn sasl_failure<'a>(line: Line<'a>, client: IpAddr, service: Service, text: &'a [u8]) -> Outcome<'a> {
+fn sasl_failure<'a>(
+    line: Line<'a>,
+    client: IpAddr,
+    service: Service,
+    text: &'a [u8],
+    slot: &mut Option<Event<'a>>,
+) -> Told {
     const METHOD_LEN_MAX: usize = 100;
-    let Some(end) = memchr::memchr(b' ', &text[..text.len().min(METHOD_LEN_MAX + 1)]) else { return Outcome::Nothing };
+    let Some(end) = memchr::memchr(b' ', &text[..text.len().min(METHOD_LEN_MAX + 1)]) else { return Told::Nothing };
     let (method, rest) = (&text[..end], &text[end + 1..]);
     if rest.starts_with(b"authentication aborted") {
-        let mut event = Event::new(EventKind::ConnectionAborted, line.time, client, service);
+        let event = line.begin(slot, EventKind::ConnectionAborted, client, service);
         event.method = Some(line.field(method));
-        return Outcome::Event(event);
+        return Told::Event;
     }
-    let Some(rest) = rest.strip_prefix(b"authentication failed: ") else { return Outcome::Nothing };
-    let (reason, account) = match split_once(rest, b", sasl_username=") {
+    let Some(rest) = rest.strip_prefix(b"authentication failed: ") else { return Told::Nothing };
+    let (reason, account) = match split_once(rest, needle!(b", sasl_username=")) {
         Some((reason, account)) => (reason, Some(account)),
         None => (rest, None),
     };
-    let Some(kind) = sasl_kind(reason) else { return Outcome::Nothing };
-    let mut event = Event::new(kind, line.time, client, service);
+    let Some(kind) = sasl_kind(reason) else { return Told::Nothing };
+    let event = line.begin(slot, kind, client, service);
     event.method = Some(line.field(method));
     event.account = account.filter(|account| *account != b"(unavailable)").map(|bytes| line.field(bytes));
     event.reason = Some(reason).filter(|reason| *reason != b"(reason unavailable)").map(|bytes| line.field(bytes));
-    Outcome::Event(event)
+    Told::Event
 }
 
 /// What a reason says of the attempt; `None` where the server's own trouble refused it.

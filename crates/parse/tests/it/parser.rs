@@ -2,7 +2,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use fairban_parse::{Counts, Formats, Found, Outcome, Parser};
+use fairban_parse::{Counts, Findings, Formats, Found, Outcome, Parser};
 use fairban_types::{CustomFormat, EventKind, Service};
 
 use crate::show::{context, show};
@@ -96,17 +96,21 @@ fn pieces_read_ahead_are_settled_as_their_lines_are() {
         let (mut events, mut counts) = (Vec::new(), Counts::default());
         for (number, piece) in lines.chunks(lines_each).enumerate() {
             let piece = piece.concat().leak();
-            let mut found = Vec::new();
-            let read = readers[number % 3 % 2].read(piece, &context(), &mut found);
+            let mut findings = Findings::default();
+            let read = readers[number % 3 % 2].read(piece, &context(), &mut findings, |_| {});
             counts.lines += read.lines;
             counts.defects += read.defects;
-            for found in found {
+            for found in findings.in_turn() {
                 let outcome = match found {
-                    Found::Event(event) => Outcome::Event(event),
-                    Found::SignIn(mut event) => {
-                        parser.complete(&mut event);
-                        Outcome::Event(event)
+                    Found::Event(event) => Outcome::Event(event.clone()),
+                    Found::SignIn(event) => {
+                        parser.complete(event);
+                        Outcome::Event(event.clone())
                     }
+                    Found::Message(id, event) => match parser.complete_message(id, event) {
+                        true => Outcome::Event(event.clone()),
+                        false => Outcome::Nothing,
+                    },
                     Found::Later(later) => parser.settle(later, &context()),
                 };
                 match outcome {
