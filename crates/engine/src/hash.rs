@@ -12,12 +12,25 @@ pub(crate) type AccountId = u64;
 
 /// Looks equal whatever its case: accounts differ in nothing else.
 pub(crate) fn lower(text: &str) -> Cow<'_, str> {
-    // Without a way out in the middle, this looks at many bytes at once.
-    if text.bytes().fold(false, |differs, byte| differs | byte.is_ascii_uppercase() | !byte.is_ascii()) {
-        Cow::Owned(text.to_lowercase())
-    } else {
-        Cow::Borrowed(text)
-    }
+    if is_lower(text.as_bytes()) { Cow::Borrowed(text) } else { Cow::Owned(text.to_lowercase()) }
+}
+
+/// Whether there are only characters of ASCII, none of them in upper case.
+fn is_lower(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks::<8>();
+    let rest = rest.iter().fold(false, |differs, byte| differs | byte.is_ascii_uppercase() | !byte.is_ascii());
+    let words = words.iter().fold(0, |differs, word| differs | not_lower(u64::from_le_bytes(*word)));
+    !rest && words == 0
+}
+
+/// The highest bit of each byte that is in upper case or not of ASCII.
+fn not_lower(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST: u64 = ONES * 0x80;
+    let ascii = word & !HIGHEST;
+    let from_a = ascii + ONES * (0x80 - b'A' as u64);
+    let behind_z = ascii + ONES * (0x7f - b'Z' as u64);
+    (from_a & !behind_z | word) & HIGHEST
 }
 
 /// The hash of an account's name.
@@ -113,6 +126,17 @@ mod tests {
         assert_eq!(mix(&[1, 2, 3]), 0x8acb_6513_5d8f_2da1);
         assert_eq!(account("alice@example.test"), 0x8b90_4414_9441_26f7);
         assert_eq!(text("alice", 7), 0x026c_7956_5221_b6f7);
+    }
+
+    #[test]
+    fn names_in_lower_case_are_left_alone() {
+        for byte in 0..=255_u8 {
+            for text in
+                [vec![byte], [b"alice@", &[byte][..], b"x"].concat(), [b"alice@example.test", &[byte][..]].concat()]
+            {
+                assert_eq!(is_lower(&text), byte.is_ascii() && !byte.is_ascii_uppercase(), "{byte}");
+            }
+        }
     }
 
     #[test]

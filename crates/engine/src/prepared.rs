@@ -6,8 +6,8 @@ use crate::address::Address;
 use crate::engine::Engine;
 use crate::hash::{self, AccountId};
 
-/// The hashes of an event's texts, and its client. They depend on nothing but the event, so another thread may make them ahead of
-/// [`Engine::step_prepared`].
+/// The hashes of an event's texts, and its client. They depend on nothing but the event, so another thread may make them
+/// ahead of [`Engine::step_prepared`].
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared {
     pub(crate) client: Address,

@@ -126,7 +126,7 @@ impl Ahead {
         let text = simdutf8::basic::from_utf8(piece).ok();
         let mut counts = Counts::default();
         // `None` while the source's parser knows the last line.
-        let mut last = None;
+        let mut last: Option<&[u8]> = None;
         let Findings { marks, events } = findings;
         events.push(None);
         let mut place = events.len() - 1;
@@ -139,15 +139,12 @@ impl Ahead {
             let mut repeated = None;
             let slot = &mut events[place];
             let told = self.parser.read(line, text, context, &mut repeated, slot);
+            if told == Told::Silent {
+                last = Some(b"");
+                continue;
+            }
             let mut must_wait = self.parser.take_asked() || repeated.is_some();
-            let mark = match self.parser.take_message() {
-                Some(id) => Mark::Message(id),
-                None if self.parser.take_sign_in() => Mark::SignIn,
-                None => Mark::Event,
-            };
-            if let Some(id) = self.parser.take_noted()
-                && let Some(event) = slot
-            {
+            if let (Some(id), Some(event)) = (self.parser.take_noted(), &slot) {
                 let (client, service) = (event.client, event.service);
                 match event.account {
                     Some(Cow::Borrowed(account)) => {
@@ -156,6 +153,8 @@ impl Ahead {
                     _ => must_wait = true,
                 }
             }
+            // Taken even where the line must wait: they are of this line.
+            let (message, is_sign_in) = (self.parser.take_message(), self.parser.take_sign_in());
             if must_wait {
                 marks.extend(last.take().filter(|_| repeated.is_some()).map(|line| self.last(line)));
                 marks.push(Mark::Later(Later::Line(line)));
@@ -163,15 +162,20 @@ impl Ahead {
                 last = None;
                 continue;
             }
-            last = Some(if told == Told::Event { line } else { b"" });
+            last = Some(b"");
             match told {
                 Told::Event => {
+                    last = Some(line);
                     slot.iter().for_each(&mut show);
-                    marks.push(mark);
+                    marks.push(match message {
+                        Some(id) => Mark::Message(id),
+                        None if is_sign_in => Mark::SignIn,
+                        None => Mark::Event,
+                    });
                     events.push(None);
                     place += 1;
                 }
-                Told::Nothing => {}
+                Told::Silent | Told::Nothing => {}
                 Told::Defect(_) => counts.defects += 1,
             }
         }

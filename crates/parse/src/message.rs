@@ -32,6 +32,8 @@ impl<'a> Message<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
     Event,
+    /// No event, and nothing that was noted for later lines: what most lines tell.
+    Silent,
     Nothing,
     Defect(Defect),
 }
@@ -42,7 +44,7 @@ impl Told {
     pub(crate) fn with(self, event: Option<Event<'_>>) -> Outcome<'_> {
         match self {
             Told::Event => event.map_or(Outcome::Nothing, Outcome::Event),
-            Told::Nothing => Outcome::Nothing,
+            Told::Silent | Told::Nothing => Outcome::Nothing,
             Told::Defect(defect) => Outcome::Defect(defect),
         }
     }

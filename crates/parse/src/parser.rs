@@ -206,7 +206,7 @@ impl Reader {
     #[inline(always)]
     fn by_frequent<'a>(&mut self, line: Line<'a>, program: Program<'a>, slot: &mut Option<Event<'a>>) -> Told {
         match program {
-            Program::Silent => Told::Nothing,
+            Program::Silent => Told::Silent,
             Program::Postfix(daemon, text) => postfix::read(daemon, line, text, &mut self.queued, slot),
             Program::Dovecot(process) => dovecot::read(&process, line, &mut self.programs, slot),
         }

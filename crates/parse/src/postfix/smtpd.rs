@@ -14,7 +14,7 @@ pub(super) fn read<'a>(line: Line<'a>, text: &'a [u8], service: Service, slot: &
     match text.first() {
         // By far the most lines: connect, disconnect.
         Some(b'c' | b'd') if text.starts_with(b"connect from ") || text.starts_with(b"disconnect from ") => {
-            Told::Nothing
+            Told::Silent
         }
         Some(b'w') if text.starts_with(b"warning: ") => warning(line, &text[9..], service, slot),
         _ => match after_queue_id(text) {
