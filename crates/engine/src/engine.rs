@@ -183,8 +183,16 @@ impl Engine {
     }
 
     /// Moves time on: blocks that have come to their end are taken away.
+    #[inline(always)]
     pub fn advance(&mut self, now: Time, out: &mut Vec<Decision>) {
         self.now = self.now.max(now);
+        if self.standing.next_end().is_some_and(|end| end <= self.now) {
+            self.end_due(out);
+        }
+    }
+
+    #[inline(never)]
+    fn end_due(&mut self, out: &mut Vec<Decision>) {
         while let Some((subject, held)) = self.standing.end_one(self.now) {
             out.push(ending(Action::Expire, held.until.unwrap_or(self.now), subject, held, None));
         }

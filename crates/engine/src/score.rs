@@ -81,6 +81,7 @@ impl Engine {
 
     /// Puts the event into the subject's window. `None`: no rule for such subjects scores it. Otherwise the slot,
     /// whether it only repeats what is there, and the places of the rules that score it.
+    #[inline(always)]
     pub(crate) fn enter(&mut self, subject: SubjectKind, seen: Seen<'_>) -> Option<(u32, bool, Range<usize>)> {
         let event = seen.event;
         if seen.account == 0 && subject != SubjectKind::Address {

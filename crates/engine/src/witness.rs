@@ -72,6 +72,7 @@ impl Witnesses {
     }
 
     /// How many of the event's tries were not told before.
+    #[inline(always)]
     pub(crate) fn fresh(&mut self, event: &Event<'_>, prepared: Prepared) -> u32 {
         if event.kind == EventKind::LoginSucceeded {
             if event.witness == Witness::Report {

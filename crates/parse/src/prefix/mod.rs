@@ -30,6 +30,7 @@ pub(crate) enum Split<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Prefixes {
     clock: Clock,
+    host: Host,
     /// Whether the source has shown time stamps: then a line without one continues the line before, and what it seems
     /// to say may be a client's text.
     is_stamped: bool,
@@ -56,11 +57,10 @@ impl Prefixes {
     /// The time and the program of a line that is like most others: with the minute of a line before, a host and one
     /// of the most frequent programs.
     #[inline(always)]
-    pub(crate) fn frequent<'a>(&self, line: &'a [u8], context: &Context) -> Option<(Time, Program<'a>)> {
+    pub(crate) fn frequent<'a>(&mut self, line: &'a [u8], context: &Context) -> Option<(Time, Program<'a>)> {
         let stamp = self.clock.remembered(line, context)?;
         let time = stamp.time.ok().filter(|_| stamp.form != Form::Spaced)?;
-        let host = tag::end(stamp.rest).filter(|end| stamp.rest[*end] == b' ')?;
-        Some((time, frequent::program(&stamp.rest[host + 1..])?))
+        Some((time, frequent::program(self.host.behind(stamp.rest)?)?))
     }
 
     /// Takes the line apart.
@@ -95,6 +95,43 @@ impl Prefixes {
             _ => self.clock.read(header.stamp, context).ok_or(Defect::Time)?.time?,
         };
         Ok(Split::Tagged { time, program: header.program, text: header.text })
+    }
+}
+
+/// The host of a line before, since most lines of a log name the same.
+#[derive(Debug, Default)]
+struct Host {
+    /// Its bytes and the blank behind it as one number, zeros behind them.
+    key: u128,
+    /// The bits of the key that count; none before the first.
+    mask: u128,
+    len: usize,
+}
+
+impl Host {
+    const LEN_MAX: usize = 16;
+
+    /// What stands behind the host that the text begins with.
+    #[inline(always)]
+    fn behind<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+        if let Some(head) = text.first_chunk()
+            && u128::from_le_bytes(*head) & self.mask == self.key
+            && self.mask != 0
+        {
+            return Some(&text[self.len..]);
+        }
+        self.learn(text)
+    }
+
+    #[inline(never)]
+    fn learn<'a>(&mut self, text: &'a [u8]) -> Option<&'a [u8]> {
+        let end = tag::end(text).filter(|end| text[*end] == b' ')?;
+        let len = end + 1;
+        if let (Some(head), Some(unused)) = (text.first_chunk(), Self::LEN_MAX.checked_sub(len)) {
+            let mask = u128::MAX >> (8 * unused);
+            *self = Host { key: u128::from_le_bytes(*head) & mask, mask, len };
+        }
+        Some(&text[len..])
     }
 }
 

@@ -36,8 +36,8 @@ const KEY_LEN_MAX: usize = 16;
 /// the machines that write one log may each have a form of their own.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
+    /// The one learnt last first.
     minutes: [Remembered; MINUTES_LEN],
-    next: usize,
 }
 
 const MINUTES_LEN: usize = 4;
@@ -102,8 +102,8 @@ impl Clock {
         let Some(unused) = KEY_LEN_MAX.checked_sub(minute.len) else { return };
         let mask = u128::MAX >> (8 * unused);
         let key = u128::from_le_bytes(*head) & mask;
-        self.minutes[self.next] = Remembered { key, mask, ..minute };
-        self.next = (self.next + 1) % MINUTES_LEN;
+        self.minutes.rotate_right(1);
+        self.minutes[0] = Remembered { key, mask, ..minute };
     }
 
     /// `Nov 21 19:12:05`, with a day of one or two digits, padded or not.
