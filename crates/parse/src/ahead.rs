@@ -109,7 +109,7 @@ pub enum Later<'a> {
 pub struct Counts {
     /// All lines.
     pub lines: u64,
-    /// Those with an [`Outcome::Defect`].
+    /// Those with an [`Outcome::Defect`](crate::Outcome::Defect).
     pub defects: u64,
 }
 
